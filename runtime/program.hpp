@@ -1,0 +1,50 @@
+// A graph made ready to run by a backend.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/pattern.hpp"
+#include "core/tensor.hpp"
+#include "ir/graph.hpp"
+
+namespace relaxon {
+
+enum class Backend : std::uint8_t { interpreter };
+
+std::string_view name_of(Backend backend);
+std::optional<Backend> backend_named(std::string_view name);
+
+/// Called for every probe op as it runs, with the indices of the loops around it, outermost first.
+using ProbeSink = std::function<void(std::string_view name, const std::vector<std::int64_t>& iterations, const Tensor& value)>;
+
+/// What a run reads: one tensor per binding of the graph, in its order, and the connections of its patterns.
+///
+/// Stored types: pm1 and tern i8, two and f32 f32, u8 u8, fix and i64 i64, i32 i32. A sparse weight is its
+/// entries, in pattern order. The length of the batch axis is that of what is bound.
+struct Arguments {
+  std::vector<TensorPtr> bindings;
+  std::vector<PatternPtr> patterns;
+};
+
+class Program {
+ public:
+  explicit Program(Graph graph) : graph_(std::move(graph)) {}
+  virtual ~Program() = default;
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  const Graph& graph() const { return graph_; }
+  /// Runs once; the results in the order of the return op. Checks the arguments' types and shapes first.
+  virtual std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes = {}) = 0;
+
+ private:
+  Graph graph_;
+};
+
+std::unique_ptr<Program> compile(Graph graph, Backend backend);
+
+}  // namespace relaxon
