@@ -56,51 +56,51 @@ constexpr Argument<Module, T> optional(std::string_view name, T Module::*member)
 
 /// Trainable dense map; message x W, W = N(0,1) (d,K) * strength / sqrt(d); perceptron rule.
 struct FullyConnected {
-  PerOutput strength, threshold;
+  PerOutput strength = {}, threshold = {};
   double lr = 1, weight_decay = 0;
-  std::optional<std::int64_t> in_features, out_features;
+  std::optional<std::int64_t> in_features = {}, out_features = {};
   bool operator==(const FullyConnected&) const = default;
 };
 
 /// As FullyConnected, never trained.
 struct FrozenFullyConnected {
-  PerOutput strength, threshold;
-  std::optional<std::int64_t> in_features, out_features;
+  PerOutput strength = {}, threshold = {};
+  std::optional<std::int64_t> in_features = {}, out_features = {};
   bool operator==(const FrozenFullyConnected&) const = default;
 };
 
 /// Never trained; message (a x + b) W with r = sqrt(d-1), a = (r/2 + 1/r)/2, b = (r/2 - 1/r)/2; d >= 2.
 struct FrozenRescaledFullyConnected {
-  PerOutput strength, threshold;
-  std::optional<std::int64_t> in_features, out_features;
+  PerOutput strength = {}, threshold = {};
+  std::optional<std::int64_t> in_features = {}, out_features = {};
   bool operator==(const FrozenRescaledFullyConnected&) const = default;
 };
 
 /// Trainable map of which a share `sparsity` of the connections is absent; perceptron rule on the rest.
 struct SparseFullyConnected {
-  PerOutput strength, threshold;
-  std::optional<double> sparsity;
+  PerOutput strength = {}, threshold = {};
+  std::optional<double> sparsity = {};
   double lr = 1, weight_decay = 0;
   LrScaling lr_scaling = LrScaling::none;
-  std::optional<std::int64_t> in_features, out_features;
+  std::optional<std::int64_t> in_features = {}, out_features = {};
   bool operator==(const SparseFullyConnected&) const = default;
 };
 
 /// A layer of +-1 units coupled by J (K,K); the diagonal is j_d for good; perceptron rule.
 struct RecurrentDiscrete {
-  PerOutput j_d, threshold;
+  PerOutput j_d = {}, threshold = {};
   double strength = 1, lr = 1, weight_decay = 0;
-  std::optional<std::int64_t> features;
+  std::optional<std::int64_t> features = {};
   bool operator==(const RecurrentDiscrete&) const = default;
 };
 
 /// As RecurrentDiscrete with a share `sparsity` of the couplings absent.
 struct SparseRecurrentDiscrete {
-  PerOutput j_d, threshold;
-  std::optional<double> sparsity;
+  PerOutput j_d = {}, threshold = {};
+  std::optional<double> sparsity = {};
   double strength = 1, lr = 1, weight_decay = 0;
   LrScaling lr_scaling = LrScaling::none;
-  std::optional<std::int64_t> features;
+  std::optional<std::int64_t> features = {};
   bool operator==(const SparseRecurrentDiscrete&) const = default;
 };
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "ir/lexer.hpp"
 #include "ir/op_info.hpp"
 
 namespace relaxon {
 
 GraphBuilder::GraphBuilder(std::string name, int fixed_bits) {
+  if (!is_quotable(name)) fail("a graph's name holds a quote or a control character");
   if (fixed_bits < 4 || fixed_bits > 26) fail("graph {}: fixed = {}; expected 4 .. 26", name, fixed_bits);
   graph_.name_ = std::move(name);
   graph_.fixed_bits_ = fixed_bits;
@@ -16,6 +18,7 @@ GraphBuilder::GraphBuilder(std::string name, int fixed_bits) {
 }
 
 PatternId GraphBuilder::pattern(PatternDeclaration declaration) {
+  if (!is_name(declaration.name)) fail("a pattern is named \"{}\"; expected letters, digits and _ - / .", declaration.name);
   for (const PatternDeclaration& other : graph_.patterns_) {
     if (other.name == declaration.name) fail("pattern @{} is declared twice", declaration.name);
   }
@@ -39,7 +42,7 @@ ValueId GraphBuilder::new_value(Type type, OpId op, BlockId block) {
 OpId GraphBuilder::new_op(OpKind kind, std::vector<ValueId> operands, Attributes attributes) {
   if (open_.empty()) internal_error("graph {} is finished", graph_.name_);
   check_visible(kind, operands);
-  graph_.ops_.push_back({kind, std::move(operands), {}, std::move(attributes), std::nullopt});
+  graph_.ops_.push_back({kind, std::move(operands), {}, std::move(attributes), std::nullopt, open_.back()});
   return OpId{static_cast<std::int32_t>(graph_.ops_.size()) - 1};
 }
 

@@ -40,6 +40,7 @@ class GraphBuilder {
   const Type& type(ValueId id) const { return graph_.type(id); }
   const std::vector<PatternDeclaration>& patterns() const { return graph_.patterns(); }
   void name(ValueId id, std::string_view hint);
+  const std::string& hint(ValueId id) const { return graph_.value(id).hint; }
   bool inside_body() const { return open_.size() > 1; }
   BlockId open_block() const { return open_.back(); }
 

@@ -62,6 +62,10 @@ namespace {
 class Comparison {
  public:
   Comparison(const Graph& a, const Graph& b) : a_(a), b_(b), match_(a.value_count()) {}
+  /// Within one graph: a value from outside is itself.
+  explicit Comparison(const Graph& graph) : Comparison(graph, graph) {
+    for (std::size_t i = 0; i < match_.size(); ++i) match_[i] = ValueId{static_cast<std::int32_t>(i)};
+  }
 
   bool blocks(BlockId x, BlockId y) {
     const Block& p = a_.block(x);
@@ -104,5 +108,7 @@ bool equal(const Graph& a, const Graph& b) {
   return a.name() == b.name() && a.fixed_bits() == b.fixed_bits() && a.patterns() == b.patterns() &&
          Comparison(a, b).blocks(a.body(), b.body());
 }
+
+bool equal(const Graph& graph, BlockId a, BlockId b) { return Comparison(graph).blocks(a, b); }
 
 }  // namespace relaxon

@@ -27,6 +27,7 @@ enum class OpKind : std::uint8_t {
   affine,
   gate,
   subtract,
+  add,
   to_fix,
   to_f32,
   message,
@@ -62,6 +63,7 @@ struct Op {
   std::vector<ValueId> results;
   Attributes attributes;
   std::optional<BlockId> body;  // scan, loop, fuse
+  BlockId block;                // the block it stands in
 };
 
 /// Where a value comes from: the result of an op or an argument of a block.
@@ -99,11 +101,14 @@ class Graph {
   const Block& block(BlockId id) const { return blocks_[static_cast<std::size_t>(id.index)]; }
   std::size_t op_count() const { return ops_.size(); }
   std::size_t value_count() const { return values_.size(); }
+  std::size_t block_count() const { return blocks_.size(); }
   const std::vector<PatternDeclaration>& patterns() const { return patterns_; }
   std::vector<std::string> pattern_names() const;
 
   /// The op that defines a value; nullptr for block arguments.
   const Op* definition(ValueId id) const;
+  /// The block that an op stands in.
+  BlockId block_of(OpId id) const { return op(id).block; }
   const Op& terminator(BlockId id) const { return op(block(id).ops.back()); }
   /// input and param ops in order: what a caller binds.
   const std::vector<OpId>& bindings() const { return bindings_; }
@@ -121,6 +126,7 @@ class Graph {
 
  private:
   friend class GraphBuilder;
+  friend class GraphSurgery;  // tests break graphs with it
   std::string name_;
   int fixed_bits_ = 20;
   std::vector<Op> ops_;
@@ -132,5 +138,7 @@ class Graph {
 
 /// Same structure, attributes and types, whatever the names of values.
 bool equal(const Graph& a, const Graph& b);
+/// The same of two bodies of one graph; values from outside them must be the same ones.
+bool equal(const Graph& graph, BlockId a, BlockId b);
 
 }  // namespace relaxon

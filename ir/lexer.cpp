@@ -1,5 +1,6 @@
 #include "ir/lexer.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -10,8 +11,10 @@ namespace {
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+/// Characters of strings: anything (UTF-8 too) but quotes and control characters.
+bool in_string(char c) { return c != '"' && c != 127 && static_cast<unsigned char>(c) >= 32; }
 /// Characters of value and pattern names: those of edges and paths too.
-bool is_name(char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '/' || c == '.'; }
+bool in_name(char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '/' || c == '.'; }
 
 std::string describe(const Token& token) {
   switch (token.kind) {
@@ -24,6 +27,10 @@ std::string describe(const Token& token) {
 }
 
 }  // namespace
+
+bool is_name(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), in_name); }
+
+bool is_quotable(std::string_view text) { return std::all_of(text.begin(), text.end(), in_string); }
 
 Lexer::Lexer(std::string_view text, std::string_view file) : text_(text), file_(file) { scan(); }
 
@@ -63,12 +70,12 @@ void Lexer::scan() {
   if (first == '%' || first == '@') {
     token_.kind = first == '%' ? TokenKind::value : TokenKind::pattern;
     step();
-    collect(is_name);
+    collect(in_name);
     if (token_.text.empty()) fail_at(token_, fmt::format("'{}' without a name", first));
   } else if (first == '"') {
     token_.kind = TokenKind::string;
     step();
-    collect([](char c) { return c != '"' && c != '\n'; });
+    collect(in_string);
     if (current() != '"') fail_at(token_, "a string without its closing quote");
     step();
   } else if (is_letter(first)) {

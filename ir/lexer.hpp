@@ -15,6 +15,11 @@ struct Token {
   int line = 1, column = 1;
 };
 
+/// Whether a value or pattern can be called so: letters, digits and _ - / . , at least one.
+bool is_name(std::string_view text);
+/// Whether a string can stand between quotes: no quotes, no control characters.
+bool is_quotable(std::string_view text);
+
 /// Splits text into tokens, one ahead of the parser. Throws Error "file:line:column: ...".
 class Lexer {
  public:

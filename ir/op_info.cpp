@@ -22,7 +22,7 @@ constexpr std::size_t nothing = carries<std::monostate>();
 constexpr int any = -1;
 
 using K = OpKind;
-constexpr std::array<OpInfo, 27> table{{
+constexpr std::array<OpInfo, 28> table{{
     // kind, name, operands, traits, attributes, typing rule
     {K::input, "input", 0, 0, trait::source | trait::effect, carries<BindingAttributes>(), typing::binding},
     {K::param, "param", 0, 0, trait::source | trait::effect, carries<BindingAttributes>(), typing::binding},
@@ -33,6 +33,7 @@ constexpr std::array<OpInfo, 27> table{{
     {K::affine, "affine", 3, 3, trait::rows, nothing, typing::affine},
     {K::gate, "gate", 2, 2, trait::rows | trait::linear, nothing, typing::gate},
     {K::subtract, "subtract", 2, 2, 0, nothing, typing::subtract},
+    {K::add, "add", 2, 2, 0, nothing, typing::add},
     {K::to_fix, "to_fix", 1, 1, trait::rows | trait::linear, nothing, typing::to_fix},
     {K::to_f32, "to_f32", 1, 1, trait::rows | trait::linear, nothing, typing::to_f32},
     {K::message, "message", 2, 2, trait::rows | trait::linear, carries<MessageAttributes>(), typing::message},
@@ -48,7 +49,7 @@ constexpr std::array<OpInfo, 27> table{{
     {K::scan, "scan", 1, any, trait::region, carries<ScanAttributes>(), typing::scan},
     {K::loop, "for", 1, any, trait::region, nothing, typing::loop},
     {K::fuse, "fuse", 0, 0, trait::region, nothing, typing::fuse},
-    {K::probe, "probe", 1, 1, trait::effect, carries<NamesAttributes>(), typing::none},
+    {K::probe, "probe", 1, 1, trait::effect, carries<NamesAttributes>(), typing::probe},
     {K::yield, "yield", 0, any, trait::terminator, nothing, typing::none},
     {K::ret, "return", 0, any, trait::terminator, carries<NamesAttributes>(), typing::ret},
 }};

@@ -36,11 +36,11 @@ class Parser {
 
   void header() {
     lexer_.expect("graph");
-    const Token at = lexer_.peek();
     const std::string name = lexer_.take(TokenKind::string, "the graph's name in quotes");
     lexer_.expect("fixed");
+    const Token at = lexer_.peek();
     const std::int64_t bits = lexer_.take_integer("the number of fixed bits");
-    builder_ = build(at, [&] { return GraphBuilder(name, static_cast<int>(std::clamp<std::int64_t>(bits, -1, 1000))); });
+    builder_ = build(at, [&] { return GraphBuilder(name, static_cast<int>(std::clamp<std::int64_t>(bits, INT32_MIN, INT32_MAX))); });
   }
 
   void pattern() {
@@ -252,10 +252,11 @@ class Parser {
     const Token at = lexer_.peek();
     std::vector<ValueId> results;
     std::vector<std::string> names;
-    while (lexer_.peek().kind == TokenKind::string) {
-      names.push_back(lexer_.next().text);
-      results.push_back(operand());
-      if (!lexer_.accept(",")) break;
+    if (lexer_.peek().kind == TokenKind::string) {
+      do {
+        names.push_back(lexer_.take(TokenKind::string, "a result, \"name\" %value"));
+        results.push_back(operand());
+      } while (lexer_.accept(","));
     }
     if (lexer_.peek().kind != TokenKind::end) lexer_.fail_expected("a result, \"name\" %value, or the end");
     return build(at, [&] { return builder_.finish(results, names); });

@@ -155,6 +155,7 @@ A single_choice(Lexer& lexer, const std::array<std::string_view, N>& names, std:
 
 Dims parse_dims(Lexer& lexer) {
   Dims dims;
+  const Token at = lexer.peek();
   lexer.expect("[");
   while (!lexer.accept("]")) {
     if (!dims.empty()) lexer.expect(",");
@@ -167,7 +168,7 @@ Dims parse_dims(Lexer& lexer) {
   double elements = 1;
   for (const Dim& d : dims) elements *= d.is_symbolic() ? 1.0 : static_cast<double>(d.length);
   if (elements > static_cast<double>(std::numeric_limits<std::int64_t>::max() / 2)) {
-    lexer.fail_expected("a shape of fewer elements");
+    lexer.fail_at(at, fmt::format("a shape of {:.3g} elements is too large", elements));
   }
   return dims;
 }

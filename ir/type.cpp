@@ -57,7 +57,8 @@ std::string to_string(const Type& type, const std::vector<std::string>& pattern_
   text += to_string(type.dims);
   if (type.entries.kind == Entries::Kind::offdiag) text += "{offdiag}";
   if (type.entries.kind == Entries::Kind::sparse) {
-    text += fmt::format("{{@{}}}", pattern_names.at(static_cast<std::size_t>(type.entries.pattern.index)));
+    const auto index = static_cast<std::size_t>(type.entries.pattern.index);
+    text += index < pattern_names.size() ? fmt::format("{{@{}}}", pattern_names[index]) : "{an undeclared pattern}";
   }
   return text;
 }

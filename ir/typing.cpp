@@ -1,6 +1,9 @@
 #include "ir/typing.hpp"
 
+#include <cmath>
+
 #include "core/error.hpp"
+#include "ir/lexer.hpp"
 #include "ir/maps.hpp"
 
 namespace relaxon {
@@ -62,8 +65,16 @@ void check_scalar(const TypingContext& c, std::size_t operand, Elem elem, std::s
   if (c.operands[operand] != make_type(elem, {})) fail("{} must be {}[], got {}", what, name_of(elem), text(c, operand));
 }
 
+/// Sparse values are weights, their moments and correlations; other operands have all their elements.
+void check_whole(const TypingContext& c, std::size_t operand, std::string_view what) {
+  if (c.operands[operand].entries.kind == Entries::Kind::sparse) {
+    fail("{} must have all its entries, got {}", what, text(c, operand));
+  }
+}
+
 void check_real(const TypingContext& c, std::size_t operand, std::string_view what, bool bytes_too) {
   const Type& type = c.operands[operand];
+  check_whole(c, operand, what);
   if (!is_real(type) && !(bytes_too && type.elem == Elem::u8)) {
     fail("{} must hold real numbers, got {}", what, text(c, operand));
   }
@@ -74,7 +85,7 @@ void check_entries(const TypingContext& c, const Type& type) {
   if (type.entries.kind == Entries::Kind::offdiag) {
     const bool square = type.rank() == 2 && type.dims[0] == type.dims[1];
     const bool odd_kernel = type.rank() == 4 && type.dims[0].length % 2 == 1 && type.dims[1].length % 2 == 1 &&
-                            type.dims[3].length % type.dims[2].length == 0;
+                            !type.dims[2].is_symbolic() && type.dims[3].length % type.dims[2].length == 0;
     if (!square && !odd_kernel) fail("offdiag entries need a weight [K,K] or an odd kernel, got {}", text(c, type));
     return;
   }
@@ -86,9 +97,28 @@ void check_entries(const TypingContext& c, const Type& type) {
   }
 }
 
-Type mapped(const TypingContext& c, const Type& sender, const Type& weight, Elem elem, const MapAttributes& map) {
+/// A type that an op declares: lengths and parameters that the text form can say.
+void check_declared(const TypingContext& c, const Type& type) {
+  for (const Dim& d : type.dims) {
+    const bool letter = (d.symbol >= 'a' && d.symbol <= 'z') || (d.symbol >= 'A' && d.symbol <= 'Z') || d.symbol == '_';
+    if (d.is_symbolic() ? !letter : d.length < 1) fail("an axis is a letter or at least 1 long, got {}", text(c, type));
+  }
+  if (!std::isfinite(type.a) || !std::isfinite(type.b) || !std::isfinite(type.scale)) {
+    fail("the values of a type must be finite, got {}", text(c, type));
+  }
+  check_entries(c, type);
+}
+
+void check_weight(const TypingContext& c, const Type& weight) {
   if (weight.elem != Elem::f32) fail("a weight must be f32, got {}", text(c, weight));
+  for (const Dim& d : weight.dims) {
+    if (d.is_symbolic()) fail("a weight's axes must have lengths, got {}", text(c, weight));
+  }
   check_entries(c, weight);
+}
+
+Type mapped(const TypingContext& c, const Type& sender, const Type& weight, Elem elem, const MapAttributes& map) {
+  check_weight(c, weight);
   if (weight.entries.kind == Entries::Kind::sparse && map.kind != MapKind::dense) {
     fail("a {} map takes a weight with all entries, got {}", name_in(map_names, map.kind), text(c, weight));
   }
@@ -110,13 +140,20 @@ void check_margins(const TypingContext& c, Rule rule, std::size_t first) {
   }
 }
 
+void check_field(const TypingContext& c, std::size_t operand) {
+  const Elem elem = c.operands[operand].elem;
+  check_whole(c, operand, "the field");
+  if (elem != Elem::fix && elem != Elem::f32) fail("the field must be fix or f32, got {}", text(c, operand));
+}
+
 /// The type of the error of a rule for target operand `t` and field operand `h`.
 Type error_type(const TypingContext& c, Rule rule, std::size_t t, std::size_t h) {
   const Type& target = c.operands[t];
   const Type& field = c.operands[h];
   check_real(c, t, "the target", false);
   if (target.dims != field.dims) fail("target {} and field {} differ in shape", text(c, t), text(c, h));
-  if (field.elem != Elem::fix && field.elem != Elem::f32) fail("the field must be fix or f32, got {}", text(c, h));
+  check_field(c, h);
+  if (rule == Rule::softmax && field.is_scalar()) fail("softmax needs a field with an axis of classes, got {}", text(c, h));
   if (rule == Rule::softmax || rule == Rule::tanh) return make_type(Elem::f32, target.dims);
   return is_ternary(target) ? make_type(Elem::tern, target.dims) : target;
 }
@@ -124,6 +161,9 @@ Type error_type(const TypingContext& c, Rule rule, std::size_t t, std::size_t h)
 Type correlated(const TypingContext& c, const Type& u, const Type& v, const CorrelateAttributes& a) {
   if (!is_real(u) && u.elem != Elem::u8) fail("the sender must hold real numbers or bytes, got {}", text(c, u));
   if (!is_real(v)) fail("the error must hold real numbers, got {}", text(c, v));
+  for (const Type* type : {&u, &v}) {
+    if (type->entries.kind == Entries::Kind::sparse) fail("sender and error must have all their entries, got {}", text(c, *type));
+  }
   Type weight = make_type(Elem::f32, a.dims);
   weight.entries = a.entries;
   const Type message = mapped(c, u, weight, Elem::f32, a.map);
@@ -136,10 +176,13 @@ Type correlated(const TypingContext& c, const Type& u, const Type& v, const Corr
 
 void check_carries(const TypingContext& c, std::size_t first_operand, std::size_t first_argument) {
   const std::size_t carries = c.operands.size() - first_operand;
+  if (c.arguments.size() != first_argument + carries) {
+    fail("carries {} values, the body has arguments for {}", carries, c.arguments.size() - first_argument);
+  }
   if (c.yielded.size() != carries) fail("carries {} values, the body yields {}", carries, c.yielded.size());
   for (std::size_t i = 0; i < carries; ++i) {
     const Type& carried = c.operands[first_operand + i];
-    if (c.arguments.at(first_argument + i) != carried) {
+    if (c.arguments[first_argument + i] != carried) {
       fail("carry {} starts as {}, its argument is {}", i, text(c, carried), text(c, c.arguments[first_argument + i]));
     }
     if (!is_subtype(c.yielded[i], carried)) {
@@ -152,8 +195,15 @@ std::vector<Type> carried(const TypingContext& c, std::size_t first_operand) {
   return {c.operands.begin() + static_cast<std::ptrdiff_t>(first_operand), c.operands.end()};
 }
 
-void check_unique_names(const std::vector<std::string>& names) {
+/// What the text form can put between quotes.
+void check_name(std::string_view name) {
+  if (name.empty()) fail("needs a name");
+  if (!is_quotable(name)) fail("a name holds a quote or a control character");
+}
+
+void check_names(const std::vector<std::string>& names) {
   for (std::size_t i = 0; i < names.size(); ++i) {
+    check_name(names[i]);
     for (std::size_t j = 0; j < i; ++j) {
       if (names[i] == names[j]) fail("two results are named \"{}\"", names[i]);
     }
@@ -173,27 +223,29 @@ std::vector<Type> none(const TypingContext&) { return {}; }
 
 std::vector<Type> binding(const TypingContext& c) {
   const auto& a = attributes<BindingAttributes>(c);
-  if (a.name.empty()) fail("needs a name");
-  check_entries(c, a.type);
+  check_name(a.name);
+  check_declared(c, a.type);
   return {a.type};
 }
 
 std::vector<Type> constant(const TypingContext& c) {
   const auto& a = attributes<ConstantAttributes>(c);
   if (a.elem != Elem::f32 && a.elem != Elem::i32) fail("a constant is f32 or i32, got {}", name_of(a.elem));
+  if (!std::isfinite(a.real)) fail("a constant must be finite, got {}", to_string(a.real));
   return {make_type(a.elem, {})};
 }
 
 std::vector<Type> zeros(const TypingContext& c) {
   const Type& type = attributes<TypeAttributes>(c).type;
   if (type.elem == Elem::pm1) fail("0 is not a value of {}", text(c, type));
-  check_entries(c, type);
+  check_declared(c, type);
   return {type};
 }
 
 std::vector<Type> take(const TypingContext& c) {
   const Type& table = c.operands[0];
   const Type& index = c.operands[1];
+  check_whole(c, 0, "the table");
   if (table.rank() == 0) fail("a table with at least one axis is needed, got {}", text(c, 0));
   check_elem(c, 1, Elem::i32, "the index");
   if (index.rank() > 1) fail("the index must be i32[] or i32[B], got {}", text(c, 1));
@@ -222,9 +274,10 @@ std::vector<Type> gate(const TypingContext& c) {
   check_elem(c, 1, Elem::f32, "the gate");
   const Dims& x = c.operands[0].dims;
   const Dims& g = c.operands[1].dims;
-  const Dims per_sample{batch_dim, 1};
-  const bool fits = g == Dims{batch_dim} || (x.size() == 2 && (g == per_sample || g == Dims{1, x[1]} || g == x));
-  if (!fits) fail("a gate [B], [B,1], [1,d] or [B,d] is needed for {}, got {}", text(c, 0), text(c, 1));
+  check_whole(c, 1, "the gate");
+  const bool per_sample = !x.empty() && g == Dims{x[0]};
+  const bool of_matrix = x.size() == 2 && (g == Dims{x[0], 1} || g == Dims{1, x[1]} || g == x);
+  if (!per_sample && !of_matrix) fail("a gate [B], [B,1], [1,d] or [B,d] is needed for {}, got {}", text(c, 0), text(c, 1));
   return {make_type(Elem::f32, x)};
 }
 
@@ -236,6 +289,12 @@ std::vector<Type> subtract(const TypingContext& c) {
     fail("two correlations of one shape are needed, got {} and {}", text(c, 0), text(c, 1));
   }
   return {with_elem(a, Elem::f32)};
+}
+
+std::vector<Type> add(const TypingContext& c) {
+  check_scalar(c, 0, Elem::i32, "a");
+  check_scalar(c, 1, Elem::i32, "b");
+  return {c.operands[0]};
 }
 
 std::vector<Type> to_fix(const TypingContext& c) {
@@ -273,7 +332,7 @@ std::vector<Type> aggregate(const TypingContext& c) {
 std::vector<Type> threshold(const TypingContext& c) {
   const Activation activation = attributes<ThresholdAttributes>(c).activation;
   const Type& field = c.operands[0];
-  if (field.elem != Elem::fix && field.elem != Elem::f32) fail("the field must be fix or f32, got {}", text(c, 0));
+  check_field(c, 0);
   switch (activation) {
     case Activation::sign: return {make_type(Elem::pm1, field.dims)};
     case Activation::sign0: return {make_type(Elem::tern, field.dims)};
@@ -311,8 +370,7 @@ std::vector<Type> apply(const TypingContext& c) {
          moments, c.operands.size());
   }
   const Type& weight = c.operands[0];
-  check_elem(c, 0, Elem::f32, "the weight");
-  check_entries(c, weight);
+  check_weight(c, weight);
   for (std::size_t i = 1; i <= moments; ++i) {
     if (c.operands[i] != weight) fail("a moment must be as the weight, {}, got {}", text(c, 0), text(c, i));
   }
@@ -331,11 +389,14 @@ std::vector<Type> advance(const TypingContext& c) {
   const auto& a = attributes<MessageAttributes>(c);
   const Type& from = c.operands[1];
   const Type& to = c.operands[2];
+  check_whole(c, 1, "a sender");
+  check_whole(c, 2, "a sender");
   if (!is_ternary(from) || !is_ternary(to) || from.dims != to.dims) {
     fail("two senders of -1, 0, 1 of one shape are needed, got {} and {}", text(c, 1), text(c, 2));
   }
   const Type result = mapped(c, from, c.operands[3], Elem::fix, a.map);
-  if (!a.fixed || result != c.operands[0]) {
+  if (!a.fixed) fail("advances exact fields only; fixed is missing");
+  if (result != c.operands[0]) {
     fail("advances exact fields of the message's shape {}, got {}", text(c, result), text(c, 0));
   }
   return {result};
@@ -344,6 +405,7 @@ std::vector<Type> advance(const TypingContext& c) {
 std::vector<Type> hits(const TypingContext& c) {
   check_scalar(c, 0, Elem::i64, "the count");
   const Type& scores = c.operands[1];
+  check_whole(c, 1, "the scores");
   const Type& classes = c.operands[2];
   if (scores.elem != Elem::f32 || scores.rank() != 2 || classes.elem != Elem::i32 || classes.dims != Dims{scores.dims[0]}) {
     fail("scores f32[B,C] and classes i32[B] are needed, got {} and {}", text(c, 1), text(c, 2));
@@ -362,17 +424,27 @@ std::vector<Type> scan(const TypingContext& c) {
 
 std::vector<Type> loop(const TypingContext& c) {
   check_scalar(c, 0, Elem::i32, "the number of iterations");
-  if (c.arguments.empty() || c.arguments[0] != make_type(Elem::i32, {})) fail("the first argument is the index, i32[]");
+  if (c.arguments.empty() || c.arguments[0] != make_type(Elem::i32, {})) fail("the first argument must be the index, i32[]");
   check_carries(c, 1, 1);
   return carried(c, 1);
 }
 
-std::vector<Type> fuse(const TypingContext& c) { return c.yielded; }
+std::vector<Type> fuse(const TypingContext& c) {
+  if (!c.arguments.empty()) fail("its body has {} arguments; expected none", c.arguments.size());
+  return c.yielded;
+}
+
+std::vector<Type> probe(const TypingContext& c) {
+  const auto& names = attributes<NamesAttributes>(c).names;
+  if (names.size() != 1) fail("needs one name, got {}", names.size());
+  check_name(names[0]);
+  return {};
+}
 
 std::vector<Type> ret(const TypingContext& c) {
   const auto& names = attributes<NamesAttributes>(c).names;
   if (names.size() != c.operands.size()) fail("{} names for {} results", names.size(), c.operands.size());
-  check_unique_names(names);
+  check_names(names);
   return {};
 }
 

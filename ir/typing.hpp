@@ -15,6 +15,7 @@ std::vector<Type> slice(const TypingContext&);
 std::vector<Type> affine(const TypingContext&);
 std::vector<Type> gate(const TypingContext&);
 std::vector<Type> subtract(const TypingContext&);
+std::vector<Type> add(const TypingContext&);
 std::vector<Type> to_fix(const TypingContext&);
 std::vector<Type> to_f32(const TypingContext&);
 std::vector<Type> message(const TypingContext&);
@@ -30,8 +31,9 @@ std::vector<Type> hits(const TypingContext&);
 std::vector<Type> scan(const TypingContext&);
 std::vector<Type> loop(const TypingContext&);
 std::vector<Type> fuse(const TypingContext&);
+std::vector<Type> probe(const TypingContext&);
 std::vector<Type> ret(const TypingContext&);
-/// An op without results.
+/// yield: any values; what they must be is a matter of the op whose body ends.
 std::vector<Type> none(const TypingContext&);
 
 /// Whether every value of `inner` is one of `outer`: same shape, and pm1 within tern within f32, two within f32.

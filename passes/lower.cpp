@@ -95,7 +95,7 @@ Graph lower_evaluate_step(const Network& network, const LowerOptions& options) {
 Graph lower_train_epoch(const Network& network) {
   Lowering l(network, "train", {});
   const SplitBindings split = bind_split(l);
-  const ValueId code = l.bind({K::code, {}, 0}, l.label_type(Dim::symbolic('C')));
+  const ValueId code = l.bind({K::code, {}, 0}, l.label_type(l.map().units(l.map().output())));
   const std::vector<ValueId> iterations = l.bind_iterations(network.schedule.phases().size());
   l.bind_margins();
   const auto tables = bind_scalars(l, Dim::symbolic('T'));

@@ -16,7 +16,7 @@ struct EpochRecord {
   double train_accuracy = 0;
   double test_accuracy = 0;
   std::optional<double> validation_accuracy = {};  // where there is such a split
-  double seconds = 0;                         // of training alone, pieces before a resume included
+  double seconds = 0;                              // of training alone, pieces before a resume included
   double eval_seconds = 0;
   double images_per_second = 0;  // trained images over `seconds`
   double train_step_us = 0;      // `seconds` over steps

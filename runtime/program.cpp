@@ -1,27 +1,43 @@
 #include "runtime/program.hpp"
 
+#include <array>
+
 #include "core/error.hpp"
+#include "passes/plan/plan.hpp"
+#include "runtime/executor/executor.hpp"
 #include "runtime/interpreter/interpreter.hpp"
 
 namespace relaxon {
+namespace {
 
-std::string_view name_of(Backend backend) {
-  switch (backend) {
-    case Backend::interpreter: return "interpreter";
-  }
-  internal_error("unknown backend {}", static_cast<int>(backend));
-}
+constexpr std::array<std::string_view, 2> backend_names{"interpreter", "kernels"};
+
+}  // namespace
+
+std::string_view name_of(Backend backend) { return backend_names.at(static_cast<std::size_t>(backend)); }
 
 std::optional<Backend> backend_named(std::string_view name) {
-  if (name == "interpreter") return Backend::interpreter;
+  for (std::size_t i = 0; i < backend_names.size(); ++i) {
+    if (backend_names[i] == name) return static_cast<Backend>(i);
+  }
   return std::nullopt;
 }
 
-std::unique_ptr<Program> compile(Graph graph, Backend backend) {
-  switch (backend) {
-    case Backend::interpreter: return make_interpreter(std::move(graph));
+std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
+  switch (options.backend) {
+    case Backend::interpreter: return make_interpreter(std::move(lowered));
+    case Backend::kernels: {
+      Plan plan = make_plan(optimise(lowered, {options.passes, {}}));
+      return make_executor(std::move(lowered), std::move(plan), options.isa.value_or(best_isa()));
+    }
   }
-  internal_error("unknown backend {}", static_cast<int>(backend));
+  internal_error("unknown backend {}", static_cast<int>(options.backend));
+}
+
+std::unique_ptr<Program> compile(Graph lowered, Backend backend) {
+  CompileOptions options;
+  options.backend = backend;
+  return compile(std::move(lowered), options);
 }
 
 }  // namespace relaxon

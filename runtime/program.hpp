@@ -10,10 +10,13 @@
 #include "core/pattern.hpp"
 #include "core/tensor.hpp"
 #include "ir/graph.hpp"
+#include "passes/pipeline.hpp"
+#include "runtime/kernels/kernels.hpp"
 
 namespace relaxon {
 
-enum class Backend : std::uint8_t { interpreter };
+/// interpreter: the reference, runs the graph as it is. kernels: optimises, plans and runs the plan.
+enum class Backend : std::uint8_t { interpreter, kernels };
 
 std::string_view name_of(Backend backend);
 std::optional<Backend> backend_named(std::string_view name);
@@ -45,6 +48,14 @@ class Program {
   Graph graph_;
 };
 
-std::unique_ptr<Program> compile(Graph graph, Backend backend);
+struct CompileOptions {
+  Backend backend = Backend::kernels;
+  PassSelection passes = {};
+  std::optional<Isa> isa = {};  // default: the fastest of this machine
+};
+
+/// Makes a lowered graph ready to run. Every choice of options gives the same bits.
+std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options);
+std::unique_ptr<Program> compile(Graph lowered, Backend backend);
 
 }  // namespace relaxon

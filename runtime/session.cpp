@@ -77,7 +77,7 @@ struct Session::Impl {
   std::map<ProgramKey, std::unique_ptr<Program>> programs;
   TensorPtr checked_inputs;  // the last split whose values were checked
 
-  Impl(Network n, SessionOptions o) : network(std::move(n)), options(o) {
+  Impl(Network n, SessionOptions o) : network(std::move(n)), options(std::move(o)) {
     network.validate();
     for (const auto& [id, edge] : network.map.edges()) {
       if (!has_weight(edge.module)) continue;
@@ -101,7 +101,7 @@ struct Session::Impl {
 
   Program& program(const ProgramKey& key) {
     std::unique_ptr<Program>& place = programs[key];
-    if (!place) place = compile(lower(network, key), options.backend);
+    if (!place) place = compile(lower(network, key), options);
     return *place;
   }
 
@@ -260,7 +260,7 @@ struct Session::Impl {
   }
 };
 
-Session::Session(Network network, SessionOptions options) : impl_(std::make_unique<Impl>(std::move(network), options)) {}
+Session::Session(Network network, SessionOptions options) : impl_(std::make_unique<Impl>(std::move(network), std::move(options))) {}
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;

@@ -17,9 +17,7 @@
 
 namespace relaxon {
 
-struct SessionOptions {
-  Backend backend = Backend::interpreter;
-};
+using SessionOptions = CompileOptions;
 
 /// Everything that training changes about one edge: weight, moments (adam: m, v), optimizer clock. Moments are
 /// stored as the weight is. Edges without a weight have none of it.

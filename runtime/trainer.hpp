@@ -6,7 +6,9 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/data/dataset.hpp"
@@ -51,9 +53,9 @@ struct TrainingProgress {
 
 /// Who wants to know, all on the thread that runs the training; each may be empty.
 struct TrainingObserver {
-  std::function<void(const TrainingProgress&)> on_progress;  // as often as progress_seconds says
-  std::function<void(const EpochRecord&)> on_epoch;          // after the epoch is saved
-  std::function<bool()> should_stop;                         // asked whenever training could stop
+  std::function<void(const TrainingProgress&)> on_progress = {};  // as often as progress_seconds says
+  std::function<void(const EpochRecord&)> on_epoch = {};          // after the epoch is saved
+  std::function<bool()> should_stop = {};                         // asked whenever training could stop
 };
 
 /// Trains a session, which with the data outlives it. Between two calls the session stands at position().

@@ -1,7 +1,6 @@
 // What each op computes from the values of its operands.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,11 +8,9 @@
 #include "core/pattern.hpp"
 #include "core/tensor.hpp"
 #include "ir/graph.hpp"
+#include "runtime/bindings.hpp"
 
 namespace relaxon::interpreter {
-
-/// Lengths that symbols stand for at present; 0: not bound.
-using Symbols = std::array<std::int64_t, 128>;
 
 /// One op at the moment it runs.
 struct Evaluation {
@@ -36,8 +33,6 @@ struct Evaluation {
   const Pattern* pattern(const Type& type) const;
 };
 
-/// How values of a type are stored (Arguments in runtime/program.hpp).
-DType stored_as(Elem elem);
 /// The shape of a value of `type`: symbols looked up, sparse weights as their entries.
 Shape stored_shape(const Type& type, const Symbols& symbols, const std::vector<PatternPtr>& patterns);
 
@@ -63,6 +58,7 @@ Results slice(const Evaluation&);
 Results affine(const Evaluation&);
 Results gate(const Evaluation&);
 Results subtract(const Evaluation&);
+Results add(const Evaluation&);
 Results to_fix(const Evaluation&);
 Results to_f32(const Evaluation&);
 Results hits(const Evaluation&);

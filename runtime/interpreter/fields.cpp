@@ -6,6 +6,7 @@
 #include "core/math.hpp"
 #include "runtime/interpreter/connections.hpp"
 #include "runtime/interpreter/evaluate.hpp"
+#include "runtime/weight_errors.hpp"
 
 namespace relaxon::interpreter {
 namespace {
@@ -30,7 +31,7 @@ std::vector<std::int64_t> quantised(const Evaluation& e, std::size_t operand, co
   std::vector<std::int64_t> q(w.size());
   for (std::size_t i = 0; i < w.size(); ++i) {
     if (!(std::fabs(w[i]) < weight_limit(bits))) {
-      fail("{} = {}; with {} fixed bits it must be below {} in magnitude", describe_entry(e, edge, e.operand_type(operand), i), w[i], bits, weight_limit(bits));
+      fail_weight_limit(describe_entry(e, edge, e.operand_type(operand), i), w[i], bits);
     }
     q[i] = to_fixed(w[i], bits);
   }
@@ -82,8 +83,12 @@ Results message(const Evaluation& e) {
 Results advance(const Evaluation& e) {
   Tensor result = e.operand(0);
   const auto h = result.data<std::int64_t>();
-  add_exact_message(e, 1, 3, -1, h);
-  add_exact_message(e, 2, 3, 1, h);
+  std::vector<std::int64_t> change(h.size());
+  add_exact_message(e, 1, 3, -1, change);
+  add_exact_message(e, 2, 3, 1, change);
+  for (std::size_t i = 0; i < h.size(); ++i) {
+    if (__builtin_add_overflow(h[i], change[i], &h[i])) fail("advance: {} leaves 64 bits", e.graph.describe(e.op.results[0]));
+  }
   return one(std::move(result));
 }
 

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/math.hpp"
 #include "ir/op_info.hpp"
+#include "runtime/bindings.hpp"
 #include "runtime/interpreter/evaluate.hpp"
 
 namespace relaxon {
@@ -12,7 +13,6 @@ namespace {
 
 using interpreter::Evaluation;
 using interpreter::Results;
-using interpreter::Symbols;
 
 using Evaluate = Results (*)(const Evaluation&);
 
@@ -27,6 +27,7 @@ Evaluate function_of(OpKind kind) {
     case OpKind::affine: return in::affine;
     case OpKind::gate: return in::gate;
     case OpKind::subtract: return in::subtract;
+    case OpKind::add: return in::add;
     case OpKind::to_fix: return in::to_fix;
     case OpKind::to_f32: return in::to_f32;
     case OpKind::message: return in::message;
@@ -50,51 +51,16 @@ class Run {
       : graph_(graph), arguments_(arguments), probes_(probes), values_(graph.value_count()) {}
 
   std::vector<TensorPtr> run() {
-    check_patterns();
-    for (std::size_t i = 0; i < graph_.bindings().size(); ++i) bind(i);
+    symbols_ = check_arguments(graph_, arguments_);
+    for (std::size_t i = 0; i < graph_.bindings().size(); ++i) {
+      value(graph_.op(graph_.bindings()[i]).results[0]) = arguments_.bindings[i];
+    }
     block(graph_.body());
     return operands_of(graph_.terminator(graph_.body()));
   }
 
  private:
   TensorPtr& value(ValueId id) { return values_[static_cast<std::size_t>(id.index)]; }
-
-  void check_patterns() {
-    if (arguments_.patterns.size() != graph_.patterns().size() || arguments_.bindings.size() != graph_.bindings().size()) {
-      internal_error("graph {}: {} arguments and {} patterns are bound, it has {} and {}", graph_.name(),
-                     arguments_.bindings.size(), arguments_.patterns.size(), graph_.bindings().size(),
-                     graph_.patterns().size());
-    }
-    for (std::size_t i = 0; i < arguments_.patterns.size(); ++i) {
-      const PatternDeclaration& declared = graph_.patterns()[i];
-      const Pattern& bound = *arguments_.patterns[i];
-      if (bound.senders != declared.senders || bound.receivers != declared.receivers ||
-          bound.fixed_diagonal != declared.fixed_diagonal) {
-        fail("graph {}: pattern @{} has shape [{},{}], bound is [{},{}]", graph_.name(), declared.name,
-             declared.senders, declared.receivers, bound.senders, bound.receivers);
-      }
-    }
-  }
-
-  /// Checks an argument against its type; symbols take their lengths from the first argument that has them.
-  void bind(std::size_t index) {
-    const BindingAttributes& binding = graph_.binding(index);
-    const TensorPtr& argument = arguments_.bindings[index];
-    if (!argument) fail("graph {}: \"{}\" is not bound", graph_.name(), binding.name);
-    if (argument->shape().size() == binding.type.rank()) {
-      for (std::size_t axis = 0; axis < binding.type.rank(); ++axis) {
-        std::int64_t& length = symbols_[static_cast<std::size_t>(binding.type.dims[axis].symbol)];
-        if (binding.type.dims[axis].is_symbolic() && length == 0) length = argument->shape()[axis];
-      }
-    }
-    const Shape expected = interpreter::stored_shape(binding.type, symbols_, arguments_.patterns);
-    const DType dtype = interpreter::stored_as(binding.type.elem);
-    if (argument->dtype() != dtype || argument->shape() != expected) {
-      fail("graph {}: \"{}\" must be {} {}, got {} {}", graph_.name(), binding.name, name_of(dtype),
-           to_string(expected), name_of(argument->dtype()), to_string(argument->shape()));
-    }
-    value(graph_.op(graph_.bindings()[index]).results[0]) = argument;
-  }
 
   void block(BlockId id) {
     for (const OpId op : graph_.block(id).ops) evaluate(graph_.op(op));
@@ -113,13 +79,25 @@ class Run {
       default: break;
     }
     Evaluation e{graph_, op, {}, arguments_.patterns, symbols_};
-    for (const ValueId operand : op.operands) e.operands.push_back(value(operand).get());
+    for (const ValueId operand : op.operands) {
+      check_batch(op, operand);
+      e.operands.push_back(value(operand).get());
+    }
     Results results = function_of(op.kind)(e);
     for (std::size_t i = 0; i < results.size(); ++i) {
       value(op.results[i]) = std::make_shared<const Tensor>(std::move(results[i]));
     }
     // The rows of a slice are the batch from here on.
     if (op.kind == OpKind::slice) symbols_['B'] = value(op.results[0])->size();
+  }
+
+  /// A value of an earlier batch doesn't fit this one once a slice has changed the batch's length.
+  void check_batch(const Op& op, ValueId operand) {
+    const Shape expected = interpreter::stored_shape(graph_.type(operand), symbols_, arguments_.patterns);
+    if (value(operand)->shape() != expected) {
+      fail("{}: {} has shape {}; the batch at hand asks for {}", info(op.kind).name, graph_.describe(operand),
+           to_string(value(operand)->shape()), to_string(expected));
+    }
   }
 
   std::int64_t iterations(const Op& op) {
@@ -148,9 +126,9 @@ class Run {
       block(*op.body);
       loops_.pop_back();
       std::vector<TensorPtr> yielded = operands_of(graph_.terminator(*op.body));
+      for (std::size_t c = 0; c < yielded.size(); ++c) yielded[c] = widened(yielded[c], graph_.type(op.results[c]));
       const bool stop = unchanged(carried, yielded);
       carried = std::move(yielded);
-      for (std::size_t c = 0; c < carried.size(); ++c) carried[c] = widened(carried[c], graph_.type(op.results[c]));
       if (stop) break;
     }
     for (std::size_t c = 0; c < carried.size(); ++c) value(op.results[c]) = carried[c];
@@ -158,7 +136,7 @@ class Run {
 
   /// A yielded value as its carry stores it: pm1 and tern within f32 become float32.
   TensorPtr widened(const TensorPtr& tensor, const Type& type) {
-    if (tensor->dtype() == interpreter::stored_as(type.elem)) return tensor;
+    if (tensor->dtype() == stored_as(type.elem)) return tensor;
     return std::make_shared<const Tensor>(Tensor::of<float>(tensor->shape(), interpreter::reals(*tensor)));
   }
 

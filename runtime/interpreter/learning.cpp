@@ -6,6 +6,7 @@
 #include "core/math.hpp"
 #include "runtime/interpreter/connections.hpp"
 #include "runtime/interpreter/evaluate.hpp"
+#include "runtime/weight_errors.hpp"
 
 namespace relaxon::interpreter {
 namespace {
@@ -278,7 +279,7 @@ Results apply(const Evaluation& e) {
     if (moments > 1) x.v = results[2].data<float>()[i];
     step(a.rule, x, scalars);
     if (!std::isfinite(x.w) || !std::isfinite(x.m) || !std::isfinite(x.v)) {
-      fail("{} = {} after an update, its moments {} and {}; expected finite numbers", describe_entry(e, a.edge, e.operand_type(0), i), x.w, x.m, x.v);
+      fail_update(describe_entry(e, a.edge, e.operand_type(0), i), x.w, x.m, x.v);
     }
     results[0].data<float>()[i] = x.w;
     if (moments > 0) results[1].data<float>()[i] = x.m;

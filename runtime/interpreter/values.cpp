@@ -4,22 +4,9 @@
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
 #include "runtime/interpreter/evaluate.hpp"
+#include "runtime/weight_errors.hpp"
 
 namespace relaxon::interpreter {
-
-DType stored_as(Elem elem) {
-  switch (elem) {
-    case Elem::pm1:
-    case Elem::tern: return DType::i8;
-    case Elem::u8: return DType::u8;
-    case Elem::two:
-    case Elem::f32: return DType::f32;
-    case Elem::fix:
-    case Elem::i64: return DType::i64;
-    case Elem::i32: return DType::i32;
-  }
-  internal_error("unknown element {}", static_cast<int>(elem));
-}
 
 Shape stored_shape(const Type& type, const Symbols& symbols, const std::vector<PatternPtr>& patterns) {
   if (type.entries.kind == Entries::Kind::sparse) {
@@ -71,18 +58,18 @@ std::vector<std::int64_t> integers(const Tensor& tensor) {
 }
 
 std::string describe_entry(const Evaluation& e, const std::optional<EdgeId>& edge, const Type& type, std::size_t entry) {
-  const std::string where = edge ? fmt::format("edge {}: weight", to_string(*edge)) : std::string("weight");
   auto flat = static_cast<std::int64_t>(entry);
   if (const Pattern* p = e.pattern(type)) {
     const auto sender = std::upper_bound(p->offsets.begin(), p->offsets.end(), flat) - p->offsets.begin() - 1;
-    return fmt::format("{} ({}, {})", where, sender, p->receiver[entry]);
+    return weight_entry(edge, sender, p->receiver[entry]);
   }
   Shape index(type.rank());
   for (std::size_t axis = type.rank(); axis-- > 0;) {
     index[axis] = flat % type.dims[axis].length;
     flat /= type.dims[axis].length;
   }
-  return fmt::format("{} {}", where, to_string(index));
+  if (index.size() == 2) return weight_entry(edge, index[0], index[1]);
+  return fmt::format("{}weight {}", edge ? fmt::format("edge {}: ", to_string(*edge)) : "", to_string(index));
 }
 
 std::vector<bool> fixed_entries(const Evaluation& e, const Type& type) {
@@ -171,14 +158,14 @@ Results affine(const Evaluation& e) {
 Results gate(const Evaluation& e) {
   std::vector<float> x = reals(e.operand(0));
   const auto g = e.operand(1).data<float>();
+  const Shape& of = e.operand(0).shape();
   const Shape& shape = e.operand(1).shape();
-  const auto row = static_cast<std::size_t>(e.operand(0).size() / e.operand(0).shape()[0]);
-  const bool per_sender = shape.size() == 2 && shape[1] != 1;
-  const bool per_sample = shape.size() == 1 || e.operand_type(1).dims[0].is_symbolic();
+  const auto row = static_cast<std::size_t>(e.operand(0).size() / of[0]);
+  const bool per_sample = shape[0] == of[0];
+  const bool per_sender = shape.size() == 2 && shape[1] == of[1];
   for (std::size_t i = 0; i < x.size(); ++i) {
-    const std::size_t sample = i / row;
-    const std::size_t at = per_sender ? (per_sample ? i : i % row) : sample;
-    x[i] = x[i] * g[per_sample || per_sender ? at : 0];
+    const std::size_t sample = per_sample ? i / row : 0;
+    x[i] = x[i] * (per_sender ? g[sample * row + i % row] : g[sample]);
   }
   return one(Tensor::of<float>(e.operand(0).shape(), x));
 }
@@ -190,6 +177,16 @@ Results subtract(const Evaluation& e) {
   return one(Tensor::of<float>(e.operand(0).shape(), a));
 }
 
+Results add(const Evaluation& e) {
+  const std::int32_t a = e.operand(0).data<std::int32_t>()[0];
+  const std::int32_t b = e.operand(1).data<std::int32_t>()[0];
+  std::int32_t sum = 0;
+  if (a < 0 || b < 0 || __builtin_add_overflow(a, b, &sum)) {
+    fail("add: {} and {}; expected counts of at least 0 with a sum below 2147483648", a, b);
+  }
+  return one(Tensor::scalar(sum));
+}
+
 Results to_fix(const Evaluation& e) {
   const int bits = e.graph.fixed_bits();
   const std::vector<float> x = reals(e.operand(0));
@@ -197,7 +194,7 @@ Results to_fix(const Evaluation& e) {
   auto h = result.data<std::int64_t>();
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!fits_int64(x[i], bits)) {
-      fail("to_fix: {} = {} has no exact value in 64 bits with {} fractional ones", e.graph.describe(e.op.operands[0]), x[i], bits);
+      fail_message_limit(e.graph.value(e.op.operands[0]).hint, x[i], bits);
     }
     h[i] = to_fixed(x[i], bits);
   }

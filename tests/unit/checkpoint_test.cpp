@@ -11,6 +11,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <optional>
 
 #include "core/file.hpp"
 #include "core/rng.hpp"
@@ -154,14 +155,16 @@ TEST_CASE("a checkpoint comes back to the last bit", "[checkpoint]") {
 TEST_CASE("optimizer clocks come back to the last bit after any number of steps", "[checkpoint]") {
   const TemporaryFolder folder;
   const Optimizer optimizer = Optimizer::adam(0.001, 0.9, 0.999);
+  Edges edges;
   OptimizerClock clock;
-  while (clock.t < 8192) {  // p1 has become 0 on the way, through the subnormal numbers
-    for (int i = 0; i < 128; ++i) clock.advance(optimizer);
-    Edges edges{{{1, 0}, dense_edge(1, 2)}};
-    edges.at({1, 0}).clock = clock;
-    save_checkpoint(folder / "c", edges, {});
-    check_same(load_checkpoint(folder / "c").edges, edges);
+  for (int row = 1; row <= 64; ++row) {  // b1^t becomes subnormal on the way
+    for (int step = 0; step < 128; ++step) clock.advance(optimizer);
+    edges[{row, 0}] = dense_edge(1, 0);
+    edges[{row, 0}].clock = clock;
   }
+  CHECK(clock.p1 < std::numeric_limits<double>::min());
+  save_checkpoint(folder / "c", edges, {});
+  check_same(load_checkpoint(folder / "c").edges, edges);
 }
 
 TEST_CASE("a checkpoint's checksum is the documented one", "[checkpoint]") {
@@ -193,7 +196,8 @@ TEST_CASE("a checkpoint cut anywhere is noticed", "[checkpoint]") {
     write_bytes(file.path, std::string_view(bytes).substr(0, length));
     const std::string error = file.load_error();
     INFO(length << " bytes: " << error);
-    REQUIRE(error.starts_with(file.path + ": expected "));
+    REQUIRE(error.starts_with(file.path + ": "));
+    REQUIRE(error.find('\n') == std::string::npos);
   }
 }
 
@@ -216,8 +220,10 @@ TEST_CASE("damaged checkpoints are told apart", "[checkpoint]") {
 
   write_bytes(file.path, std::string_view(bytes).substr(0, 100));
   CHECK(file.load_error() == fmt::format("{}: expected a header of {} bytes, found 92", file.path, header));
-  write_bytes(file.path, std::string_view(bytes).substr(0, bytes.size() - 1));
-  CHECK(file.load_error().starts_with(file.path + ": "));
+  write_bytes(file.path, std::string_view(bytes).substr(0, 8 + header + 10));
+  CHECK(file.load_error() == file.path +
+                                 ": tensor \"1-0.moment.0\": expected data_offsets within 10 bytes of data, "
+                                 "found [0, 48]");
   std::string changed = bytes;
   changed.back() = static_cast<char>(changed.back() ^ 1);
   write_bytes(file.path, changed);

@@ -82,7 +82,7 @@ TrainerOptions trainer_options(std::int64_t epochs) {
 
 /// An observer that stops at its n-th question, 0 for the first.
 TrainingObserver stop_at(std::int64_t n) {
-  return {.on_progress = {}, .on_epoch = {}, .should_stop = [n]() mutable { return n-- == 0; }};
+  return {.should_stop = [n]() mutable { return n-- == 0; }};
 }
 
 /// What a history says about the network, without the times.
@@ -136,9 +136,18 @@ struct Case {
   }
 };
 
-void check_every_interruption(const Case& setting) {
+TEST_CASE("a training stopped anywhere and resumed ends as in one go", "[trainer]") {
   constexpr std::int64_t epochs = 2;
   constexpr std::int64_t evaluations = 2;
+  Case setting;
+  SECTION("sgd") {}
+  SECTION("momentum, adam and adamw") {
+    OptimizerMap& optimizer = setting.network.optimizer;
+    optimizer = Optimizer::adamw(0.05, 0.1);
+    optimizer.edges[{1, 0}] = Optimizer::sgd(0.5, 0.9, true);
+    optimizer.edges[{1, 1}] =
+        Optimizer::adam(RateSchedule{.from = 0.1, .to = 0.01, .steps = 10, .warmup = 2});
+  }
   const Outcome expected = setting.in_one_go(epochs);
   std::int64_t n = 0;
   while (const auto outcome = setting.interrupted(epochs, n)) {
@@ -149,34 +158,12 @@ void check_every_interruption(const Case& setting) {
   CHECK(n == epochs * (steps + evaluations));
 }
 
-TEST_CASE("a training stopped anywhere and resumed ends as in one go", "[trainer]") {
-  Case setting;
-  SECTION("sgd") { check_every_interruption(setting); }
-  SECTION("momentum") {
-    setting.network = small_network(Optimizer::sgd(0.5, 0.9, true));
-    check_every_interruption(setting);
-  }
-  SECTION("adam") {
-    setting.network =
-        small_network(Optimizer::adam(RateSchedule{.from = 0.1, .to = 0.01, .steps = 10, .warmup = 2}));
-    check_every_interruption(setting);
-  }
-  SECTION("adamw") {
-    setting.network = small_network(Optimizer::adamw(0.05, 0.1));
-    check_every_interruption(setting);
-  }
-  SECTION("an optimizer of one edge") {
-    setting.network.optimizer.edges[{1, 1}] = Optimizer::adam(0.1);
-    check_every_interruption(setting);
-  }
-  SECTION("one order for good") {
-    setting.options = data_options(Recipe::once);
-    check_every_interruption(setting);
-  }
-  SECTION("no shuffling") {
-    setting.options = data_options(Recipe::epochs, false);
-    check_every_interruption(setting);
-  }
+TEST_CASE("a resumed training goes on with the order of its epoch", "[trainer]") {
+  const auto options =
+      GENERATE(data_options(Recipe::epochs), data_options(Recipe::once), data_options(Recipe::epochs, false));
+  const Case setting{.network = small_network(), .data = small_data(), .options = options};
+  constexpr std::int64_t in_the_third_epoch = 2 * (steps + 2) + 4;
+  CHECK(setting.interrupted(3, in_the_third_epoch) == setting.in_one_go(3));
 }
 
 TEST_CASE("a training stopped after every batch ends as in one go", "[trainer]") {
@@ -191,7 +178,6 @@ TEST_CASE("a training stopped after every batch ends as in one go", "[trainer]")
   while (!finished && sessions < 100) {
     bool trained = false;
     const TrainingObserver observer{.on_progress = [&](const TrainingProgress&) { trained = true; },
-                                    .on_epoch = {},
                                     .should_stop = [&] { return trained; }};
     finished = setting.train(training, observer, outcome);
     training.resume = training.out;
@@ -285,8 +271,7 @@ TEST_CASE("the observer hears of every batch and epoch", "[trainer]") {
           [&](const TrainingProgress& p) {
             progress.push_back({p.epoch, p.step, p.steps});
           },
-      .on_epoch = [&](const EpochRecord& record) { epochs.push_back(record.epoch); },
-      .should_stop = {}};
+      .on_epoch = [&](const EpochRecord& record) { epochs.push_back(record.epoch); }};
   Outcome outcome;
   REQUIRE(setting.train(trainer_options(2), observer, outcome));
   std::vector<std::array<std::int64_t, 3>> expected;
@@ -302,18 +287,14 @@ TEST_CASE("an epoch is saved before the observer hears of it", "[trainer]") {
   const Case setting;
   TrainerOptions training = trainer_options(2);
   training.out = folder / "deep/run";
-  const TrainingObserver observer{
-      .on_progress = {},
-      .on_epoch =
-          [&](const EpochRecord& record) {
-            const auto saved = load_checkpoint(training.out / checkpoint_file).training;
-            CHECK(saved.position.epochs == record.epoch);
-            CHECK(saved.position.steps == 0);
-            CHECK(saved.history.back() == record);
-            CHECK(saved.network == "[network]\n");
-            CHECK(read_file(training.out / history_file) == to_csv(saved.history));
-          },
-      .should_stop = {}};
+  const TrainingObserver observer{.on_epoch = [&](const EpochRecord& record) {
+    const auto saved = load_checkpoint(training.out / checkpoint_file).training;
+    CHECK(saved.position.epochs == record.epoch);
+    CHECK(saved.position.steps == 0);
+    CHECK(saved.history.back() == record);
+    CHECK(saved.network == "[network]\n");
+    CHECK(read_file(training.out / history_file) == to_csv(saved.history));
+  }};
   Outcome outcome;
   REQUIRE(setting.train(training, observer, outcome));
   CHECK(std::distance(std::filesystem::directory_iterator(training.out), {}) == 2);
@@ -394,6 +375,15 @@ TEST_CASE("a folder that can't be written is refused before training", "[trainer
   training.resume = training.out;
   CHECK(refusal(setting, training) ==
         folder / "run" + "/checkpoint.safetensors: expected a file, found a directory");
+  std::filesystem::remove(training.out / checkpoint_file);
+  training.resume.clear();
+  Outcome outcome;
+  REQUIRE(setting.train(training, {}, outcome));
+  training.resume = training.out;
+  std::filesystem::remove(training.out / history_file);
+  std::filesystem::create_directory(training.out / history_file);
+  CHECK(refusal(setting, training) ==
+        folder / "run" + "/history.csv: cannot write: expected a file, found a directory");
   CHECK(folder.names() == std::vector<std::string>{"file", "run"});
 }
 

@@ -1,0 +1,69 @@
+#include "frontends/cli/options.hpp"
+
+#include <limits>
+
+#include "core/error.hpp"
+#include "frontends/cli/command.hpp"
+#include "frontends/toml_overrides.hpp"
+
+namespace relaxon::cli {
+namespace {
+
+constexpr std::int64_t largest_seed = std::numeric_limits<std::int64_t>::max();
+
+}  // namespace
+
+void expect_integer(CLI::Option& option, std::int64_t least, std::int64_t most) {
+  option.type_name("N")->check(CLI::Range(least, most).description(""));
+}
+
+void NetworkOptions::add_to(CLI::App& parser) {
+  parser.add_option("FILE", file, "Network file (TOML)")->required();
+  expect_integer(*parser.add_option("--seed", seed, "Seed of the weights (network.seed)"), 0, largest_seed);
+  expect_integer(*parser.add_option("--data-seed", data_seed, "Seed of the data (data.seed)"), 0,
+                 largest_seed);
+  parser.add_option("--data", data, "Folder of the data (data.path)")->type_name("DIR");
+  parser.add_option("--set", set, "Change a key, e.g. edge.1-1.sparsity=0.96; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
+std::vector<std::string> NetworkOptions::overrides() const {
+  std::vector<std::string> all = set;
+  if (seed) all.push_back(fmt::format("network.seed={}", *seed));
+  if (data_seed) all.push_back(fmt::format("data.seed={}", *data_seed));
+  if (data) all.push_back(fmt::format("data.path={}", toml_string(*data)));
+  if (epochs) all.push_back(fmt::format("train.epochs={}", *epochs));
+  return all;
+}
+
+NetworkFile NetworkOptions::load() const { return load_network_file(file, overrides()); }
+
+void RunOptions::add_to(CLI::App& parser) {
+  parser.add_option("--backend", backend, "What runs the network: interpreter")
+      ->type_name("B")
+      ->capture_default_str();
+  CLI::Option* count = parser.add_option("--threads", threads, "Threads to use; the interpreter runs on one");
+  expect_integer(*count->capture_default_str(), 1, 4096);
+  parser.add_flag("--json", json, "Print JSON, one object a line");
+}
+
+Backend RunOptions::chosen_backend() const {
+  const auto found = backend_named(backend);
+  if (!found) throw UsageError(fmt::format("--backend: {} is not a backend; expected interpreter", backend));
+  return *found;
+}
+
+Dataset load_data(const NetworkFile& file, const std::string& name) {
+  Dataset data = load_dataset(file.data, file.network.rng);
+  Shape given = data.train.x.shape();
+  given.erase(given.begin());
+  const Shape& expected = file.network.map.sizes().front();
+  if (given != expected) {
+    fail("{}: network.sizes: expected an input of size {}, as the data give, found {}", name,
+         to_string(given), to_string(expected));
+  }
+  return data;
+}
+
+}  // namespace relaxon::cli

@@ -1,0 +1,45 @@
+// Options that several commands share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/data/dataset.hpp"
+#include "frontends/network_file.hpp"
+#include "runtime/program.hpp"
+
+namespace relaxon::cli {
+
+/// An option that takes an integer in least .. most, which its help calls N.
+void expect_integer(CLI::Option& option, std::int64_t least, std::int64_t most);
+
+/// Which network file, and what to change in it.
+struct NetworkOptions {
+  std::string file;
+  std::vector<std::string> set;
+  std::optional<std::int64_t> seed, data_seed, epochs;
+  std::optional<std::string> data;
+
+  void add_to(CLI::App& parser);
+  /// All changes as "KEY=VALUE", those of --set first.
+  std::vector<std::string> overrides() const;
+  NetworkFile load() const;
+};
+
+/// How to run it.
+struct RunOptions {
+  std::string backend = "interpreter";
+  std::int64_t threads = 1;
+  bool json = false;
+
+  void add_to(CLI::App& parser);
+  Backend chosen_backend() const;
+};
+
+/// The data that a network file declares; they fit its network. Throws Error.
+Dataset load_data(const NetworkFile& file, const std::string& name);
+
+}  // namespace relaxon::cli

@@ -1,0 +1,33 @@
+#include "passes/analysis/blocks.hpp"
+
+#include <algorithm>
+
+namespace relaxon {
+
+bool contains(const Graph& graph, BlockId block, OpKind kind) {
+  const std::vector<OpId>& ops = graph.block(block).ops;
+  return std::any_of(ops.begin(), ops.end(), [&](OpId id) {
+    const Op& op = graph.op(id);
+    return op.kind == kind || (op.body && contains(graph, *op.body, kind));
+  });
+}
+
+bool touches_batch(const Graph& graph, const Op& op) {
+  const auto has_batch = [&](ValueId value) {
+    const Dims& dims = graph.type(value).dims;
+    return std::find(dims.begin(), dims.end(), batch_dim) != dims.end();
+  };
+  return std::any_of(op.operands.begin(), op.operands.end(), has_batch) ||
+         std::any_of(op.results.begin(), op.results.end(), has_batch);
+}
+
+ValueId carry_argument(const Graph& graph, const Op& op, std::size_t carry) {
+  const std::vector<ValueId>& arguments = graph.block(*op.body).arguments;
+  return arguments[arguments.size() - op.results.size() + carry];
+}
+
+ValueId carry_yield(const Graph& graph, const Op& op, std::size_t carry) {
+  return graph.terminator(*op.body).operands[carry];
+}
+
+}  // namespace relaxon

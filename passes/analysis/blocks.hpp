@@ -1,0 +1,19 @@
+// What stands in the bodies of a graph.
+#pragma once
+
+#include "ir/graph.hpp"
+
+namespace relaxon {
+
+/// Whether an op of this kind stands in a block or in a body inside it.
+bool contains(const Graph& graph, BlockId block, OpKind kind);
+
+/// Whether an op reads or makes values with the batch axis. Such ops must not move across a slice: it gives
+/// the axis another length.
+bool touches_batch(const Graph& graph, const Op& op);
+
+/// The argument of a carry of a scan or loop, and the value its body yields for it.
+ValueId carry_argument(const Graph& graph, const Op& op, std::size_t carry);
+ValueId carry_yield(const Graph& graph, const Op& op, std::size_t carry);
+
+}  // namespace relaxon

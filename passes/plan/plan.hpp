@@ -1,0 +1,126 @@
+// The plan: what an optimised graph becomes before it runs. Linear steps over buffer slots; a value with a text
+// form, like the graph.
+//
+// A slot is a place in memory with a storage; a step runs one kernel from slots to slots. The planner decides
+// which values share a slot (in-place updates, carries), which kernel serves an op and why; the executor only
+// follows.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <functional>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/graph.hpp"
+
+namespace relaxon {
+
+/// How a slot holds its value. Values with a batch axis lie batch-innermost, in panels of 16 samples
+/// (runtime/kernels/kernels.hpp); the others as the interpreter has them.
+enum class Storage : std::uint8_t {
+  tensor,         // row-major, as bound
+  signs,          // {-1, 0, 1}: two bit planes
+  pair,           // two declared values: two bit planes
+  bytes,          // u8
+  reals,          // f32
+  fields,         // exact integers: int32 while a bound holds, else int64
+  dense,          // weight f32 (d, K), rows padded to 16
+  columns,        // sparse weight f32 by receiver
+  dense_fixed,    // q of a dense weight, int32
+  columns_fixed,  // q of a sparse weight, int32
+};
+
+/// What runs.
+enum class Kernel : std::uint8_t {
+  reference,   // any op, by the interpreter's function
+  zero,        // fill with zeros
+  copy,        // one slot to another of the same storage
+  load,        // a bound tensor into panels or weights
+  store,       // panels or weights into a tensor
+  slice,       // rows of an order
+  take_row,    // one row of a table of step scalars
+  gather,      // rows of a table, into panels
+  gather_index,  // rows of a table of indices
+  quantise,    // q of a weight
+  exact,       // exact message, every sender
+  real,        // float32 message
+  to_fields,   // float32 message -> field
+  to_reals,    // field -> float32
+  sum,         // aggregate
+  sign,        // aggregate, threshold{sign}
+  margin,      // aggregate, error{perceptron}
+  correlate,   // S
+  apply,       // optimizer step from a stored S
+  update,      // correlate, apply: S is never stored
+  advance,     // message(b) - message(a), by the senders that differ
+  hits,        // count right answers
+  scan,        // iterate
+  loop,        // batches
+  probe,       // show a value
+};
+
+inline constexpr std::array<std::string_view, 10> storage_names{"tensor", "signs", "pair", "bytes", "reals", "fields",
+                                                                "dense", "columns", "dense_fixed", "columns_fixed"};
+inline constexpr std::array<std::string_view, 25> kernel_names{
+    "reference", "zero", "copy",   "load",  "store",  "slice",  "take_row",  "gather", "gather_index",
+    "quantise",  "exact", "real",  "to_fields", "to_reals", "sum", "sign", "margin", "correlate",
+    "apply",     "update", "advance", "hits",  "scan",   "loop",      "probe"};
+
+using SlotId = Id<struct SlotTag>;
+
+struct Slot {
+  std::string name;
+  Type type;  // of the first value it holds
+  Storage storage = Storage::tensor;
+  // Positions (in the order steps are printed) between which its contents matter.
+  std::int32_t first = 0, last = 0;
+  bool operator==(const Slot&) const = default;
+};
+
+struct Step {
+  Kernel kernel = Kernel::reference;
+  OpKind op = OpKind::zeros;  // the op it computes, or the last one of a region
+  Attributes attributes;      // that op's
+  Attributes region;          // attributes of the region's first op (update: correlate's), if it has two
+  std::vector<SlotId> inputs, outputs;
+  // scan, loop: inputs = count, then starts; outputs = carries; `arguments` = the index (loop), then carries;
+  // `yielded` = what each iteration leaves for them.
+  std::vector<SlotId> arguments, yielded;
+  std::vector<Step> body;
+  std::string covers;  // values it computes, e.g. "%h1 %s1"
+  std::string why;     // why this kernel
+  bool operator==(const Step&) const = default;
+};
+
+struct Plan {
+  struct Port {
+    std::string name;
+    SlotId slot;
+    bool operator==(const Port&) const = default;
+  };
+  std::string name;
+  int fixed_bits = 20;
+  std::vector<PatternDeclaration> patterns;
+  std::vector<Slot> slots;
+  std::vector<Port> bindings, results;
+  std::vector<Step> steps;
+
+  const Slot& slot(SlotId id) const { return slots.at(static_cast<std::size_t>(id.index)); }
+  std::vector<std::string> pattern_names() const;
+  bool operator==(const Plan&) const = default;
+};
+
+/// Plans an optimised graph. Throws Error if the graph isn't one.
+Plan make_plan(const Graph& graph);
+
+/// Text of a plan, and back; "parse(print(p)) == p".
+std::string print(const Plan& plan);
+Plan parse_plan(std::string_view text, std::string_view file);
+
+/// Every step, those of bodies included, in the order they are printed.
+void for_each_step(const std::vector<Step>& steps, const std::function<void(const Step&, int depth)>& visit);
+
+}  // namespace relaxon

@@ -1,0 +1,323 @@
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "core/error.hpp"
+#include "ir/rewriter.hpp"
+#include "ir/verify.hpp"
+#include "passes/plan/kernel_choice.hpp"
+#include "passes/plan/liveness.hpp"
+#include "passes/plan/plan.hpp"
+
+namespace relaxon {
+namespace {
+
+/// Values and slots of one graph while its plan is made.
+class Planner {
+ public:
+  explicit Planner(const Graph& graph) : graph_(graph), last_uses_(graph), slots_(graph.value_count()) {
+    plan_.name = graph.name();
+    plan_.fixed_bits = graph.fixed_bits();
+    plan_.patterns = graph.patterns();
+  }
+
+  Plan run() {
+    block(graph_.body(), plan_.steps);
+    const Op& ret = graph_.terminator(graph_.body());
+    for (std::size_t i = 0; i < ret.operands.size(); ++i) {
+      plan_.results.push_back({graph_.result_names()[i], in_storage(ret.operands[i], Storage::tensor, "result of the graph", plan_.steps)});
+    }
+    assign_live_ranges(plan_);
+    return std::move(plan_);
+  }
+
+ private:
+  SlotId new_slot(const Type& type, Storage storage, std::string name) {
+    plan_.slots.push_back({std::move(name), type, storage, 0, 0});
+    return SlotId{static_cast<std::int32_t>(plan_.slots.size()) - 1};
+  }
+  std::string name_of_value(ValueId v) const {
+    const std::string& hint = graph_.value(v).hint;
+    return hint.empty() ? fmt::format("v{}", v.index) : hint;
+  }
+  SlotId new_slot(ValueId v) {
+    return slots_[index(v)] = new_slot(graph_.type(v), storage_of(graph_, v), name_of_value(v));
+  }
+  static std::size_t index(ValueId v) { return static_cast<std::size_t>(v.index); }
+  SlotId slot(ValueId v) const { return slots_[index(v)]; }
+  std::vector<SlotId> slots(const std::vector<ValueId>& values) const {
+    std::vector<SlotId> ids;
+    for (const ValueId v : values) ids.push_back(slot(v));
+    return ids;
+  }
+  std::string covers(const Op& op) const {
+    std::string text;
+    for (const ValueId v : op.results) text += fmt::format("{}%{}", text.empty() ? "" : " ", name_of_value(v));
+    return text;
+  }
+
+  Step& add(std::vector<Step>& steps, Kernel kernel, const Op& op, std::string why) {
+    Step& step = steps.emplace_back();
+    step.kernel = kernel;
+    step.op = op.kind;
+    step.attributes = op.attributes;
+    step.covers = covers(op);
+    step.why = std::move(why);
+    return step;
+  }
+
+  /// The slot of a value in the storage that a kernel needs, converted if it lies otherwise.
+  SlotId in_storage(ValueId v, Storage wanted, std::string_view why, std::vector<Step>& steps) {
+    const Slot from = plan_.slot(slot(v));
+    if (from.storage == wanted) return slot(v);
+    const SlotId to = new_slot(from.type, wanted, from.name);
+    transfer(wanted == Storage::tensor ? Kernel::store : Kernel::load, slot(v), to, why, steps);
+    return to;
+  }
+
+  void transfer(Kernel kernel, SlotId from, SlotId to, std::string_view why, std::vector<Step>& steps) {
+    Step& step = steps.emplace_back();
+    step.kernel = kernel;
+    step.inputs = {from};
+    step.outputs = {to};
+    step.why = why;
+  }
+
+  void block(BlockId id, std::vector<Step>& steps) {
+    const Block& b = graph_.block(id);
+    for (std::size_t i = 0; i + 1 < b.ops.size(); ++i) {
+      const Op& op = graph_.op(b.ops[i]);
+      make_fixed_weights(op, steps);
+      plan_op(b.ops[i], op, steps);
+    }
+  }
+
+  /// q of every weight that `op` or its body reads in exact messages, made here so that no loop repeats it.
+  void make_fixed_weights(const Op& op, std::vector<Step>& steps) {
+    for (const ValueId w : exact_weights(graph_, op)) {
+      if (fixed_.contains(w) || slot(w).index < 0) continue;
+      const Slot& weight = plan_.slot(slot(w));
+      if (weight.storage == Storage::tensor) continue;
+      const bool dense = weight.storage == Storage::dense;
+      const SlotId q = new_slot(weight.type, dense ? Storage::dense_fixed : Storage::columns_fixed, "q." + weight.name);
+      Step& step = steps.emplace_back();
+      step.kernel = Kernel::quantise;
+      step.op = OpKind::message;
+      step.attributes = MessageAttributes{{}, edge_of(graph_, op, w), true};
+      step.inputs = {slot(w)};
+      step.outputs = {q};
+      step.why = "messages add integers; made once for each version of the weight";
+      fixed_[w] = q;
+    }
+  }
+
+  void plan_op(OpId id, const Op& op, std::vector<Step>& steps) {
+    switch (op.kind) {
+      case OpKind::input:
+      case OpKind::param: return bind(op, steps);
+      case OpKind::scan:
+      case OpKind::loop: return iterate(id, op, steps);
+      case OpKind::fuse: return region(op, steps);
+      case OpKind::advance: return advance(id, op, steps);
+      case OpKind::apply: return apply(id, op, nullptr, steps);
+      case OpKind::probe: {
+        Step& step = add(steps, Kernel::probe, op, "asked for");
+        step.inputs = slots(op.operands);
+        return;
+      }
+      default: return simple(op, steps);
+    }
+  }
+
+  void bind(const Op& op, std::vector<Step>& steps) {
+    const auto& binding = std::get<BindingAttributes>(op.attributes);
+    const ValueId v = op.results[0];
+    const SlotId bound = new_slot(binding.type, Storage::tensor, binding.name);
+    plan_.bindings.push_back({binding.name, bound});
+    if (storage_of(graph_, v) == Storage::tensor) {
+      slots_[index(v)] = bound;
+      return;
+    }
+    Step& step = add(steps, Kernel::load, op, "bound row-major");
+    step.inputs = {bound};
+    step.outputs = {new_slot(v)};
+  }
+
+  void simple(const Op& op, std::vector<Step>& steps) {
+    const KernelChoice choice = choose_kernel(graph_, op);
+    std::vector<SlotId> inputs = slots(op.operands);
+    if (choice.kernel == Kernel::exact) inputs[1] = fixed_.at(op.operands[1]);
+    if (choice.kernel == Kernel::gather) inputs[0] = in_storage(op.operands[0], Storage::tensor, "rows of a table", steps);
+    Step& step = add(steps, choice.kernel, op, choice.why);
+    step.inputs = std::move(inputs);
+    for (const ValueId v : op.results) step.outputs.push_back(new_slot(v));
+  }
+
+  /// The slot that op may overwrite in place of an operand, or a copy of it.
+  SlotId overwritable(OpId id, ValueId operand, ValueId result, std::vector<Step>& steps) {
+    if (last_uses_.dies_at(operand, id)) return slots_[index(result)] = slot(operand);
+    const SlotId to = new_slot(result);
+    transfer(Kernel::copy, slot(operand), to, fmt::format("%{} is needed later", name_of_value(operand)), steps);
+    return to;
+  }
+
+  void advance(OpId id, const Op& op, std::vector<Step>& steps) {
+    if (!fixed_.contains(op.operands[3])) return simple(op, steps);
+    const SlotId field = overwritable(id, op.operands[0], op.results[0], steps);
+    Step& step = add(steps, Kernel::advance, op, "only senders that changed are added");
+    step.inputs = {field, slot(op.operands[1]), slot(op.operands[2]), fixed_.at(op.operands[3])};
+    step.outputs = {field};
+  }
+
+  /// apply, with the correlation that feeds it if the two are one region.
+  void apply(OpId id, const Op& op, const Op* correlate, std::vector<Step>& steps) {
+    const auto moments = static_cast<std::size_t>(moments_of(std::get<ApplyAttributes>(op.attributes).rule));
+    if (plan_.slot(slot(op.operands[0])).storage == Storage::tensor) {
+      if (correlate) simple(*correlate, steps);
+      return simple(op, steps);
+    }
+    const Storage storage = plan_.slot(slot(op.operands[0])).storage;
+    std::vector<SlotId> changed;
+    for (std::size_t i = 0; i <= moments; ++i) changed.push_back(overwritable(id, op.operands[i], op.results[i], steps));
+    const SlotId s = correlate ? SlotId{} : in_storage(op.operands[moments + 1], storage, "as the weight lies", steps);
+    Step& step = add(steps, correlate ? Kernel::update : Kernel::apply, op,
+                     correlate ? "S is used once: its entries never leave registers" : "S is stored");
+    step.inputs = changed;
+    if (correlate) {
+      step.region = correlate->attributes;
+      step.inputs.push_back(slot(correlate->operands[0]));
+      step.inputs.push_back(slot(correlate->operands[1]));
+    } else {
+      step.inputs.push_back(s);
+    }
+    step.inputs.push_back(slot(op.operands[moments + 2]));
+    step.outputs = std::move(changed);
+  }
+
+  /// A fused region: one step if a kernel computes it whole, else its ops one by one.
+  void region(const Op& op, std::vector<Step>& steps) {
+    const Block& body = graph_.block(*op.body);
+    const std::vector<ValueId>& yielded = graph_.terminator(*op.body).operands;
+    if (!fused_sum(body, yielded, steps) && !fused_update(body, steps)) {
+      block(*op.body, steps);
+    }
+    for (std::size_t i = 0; i < yielded.size(); ++i) {
+      if (!is_outside(graph_, yielded[i], *op.body)) {
+        slots_[index(op.results[i])] = slot(yielded[i]);
+      } else {
+        transfer(Kernel::copy, slot(yielded[i]), new_slot(op.results[i]), "yielded as it is", steps);
+      }
+    }
+  }
+
+  bool fused_sum(const Block& body, const std::vector<ValueId>& yielded, std::vector<Step>& steps) {
+    if (body.ops.size() != 3) return false;
+    const Op& sum = graph_.op(body.ops[0]);
+    const Op& end = graph_.op(body.ops[1]);
+    if (sum.kind != OpKind::aggregate || yielded != end.results) return false;
+    const std::size_t field = end.kind == OpKind::error ? 1 : 0;
+    if ((end.kind != OpKind::threshold && end.kind != OpKind::error) || end.operands[field] != sum.results[0]) return false;
+    const KernelChoice choice = choose_kernel(graph_, end);
+    if (choice.kernel != Kernel::sign && choice.kernel != Kernel::margin) return false;
+    Step& step = add(steps, choice.kernel, end, "one pass over the messages");
+    step.covers = covers(sum) + " " + covers(end);
+    step.inputs = slots(sum.operands);
+    for (std::size_t i = 0; i < end.operands.size(); ++i) {
+      if (i != field) step.inputs.push_back(slot(end.operands[i]));
+    }
+    step.outputs = {new_slot(end.results[0])};
+    return true;
+  }
+
+  bool fused_update(const Block& body, std::vector<Step>& steps) {
+    if (body.ops.size() != 3) return false;
+    const Op& correlate = graph_.op(body.ops[0]);
+    const Op& end = graph_.op(body.ops[1]);
+    if (correlate.kind != OpKind::correlate || end.kind != OpKind::apply) return false;
+    const auto s = static_cast<std::size_t>(moments_of(std::get<ApplyAttributes>(end.attributes).rule)) + 1;
+    if (end.operands[s] != correlate.results[0] || choose_kernel(graph_, correlate).kernel != Kernel::correlate) return false;
+    apply(body.ops[1], end, &correlate, steps);
+    return true;
+  }
+
+  /// What an iteration leaves for each carry. A yield that lies in another carry's slot is saved first, so that
+  /// the order in which carries are written doesn't matter.
+  std::vector<SlotId> yields(const Op& op, const std::vector<SlotId>& carries, std::vector<Step>& body) {
+    std::vector<SlotId> yielded;
+    const std::vector<ValueId>& values = graph_.terminator(*op.body).operands;
+    for (std::size_t c = 0; c < carries.size(); ++c) {
+      SlotId from = in_storage(values[c], plan_.slot(carries[c]).storage, "as the carry lies", body);
+      if (from != carries[c] && std::find(carries.begin(), carries.end(), from) != carries.end()) {
+        const Slot other = plan_.slot(from);
+        const SlotId saved = new_slot(other.type, other.storage, other.name);
+        transfer(Kernel::copy, from, saved, "its carry is written too", body);
+        from = saved;
+      }
+      yielded.push_back(from);
+    }
+    return yielded;
+  }
+
+  /// scan and for: a carry lives in one slot, in its start's own one if nobody else needs that.
+  void iterate(OpId id, const Op& op, std::vector<Step>& steps) {
+    const Block& body = graph_.block(*op.body);
+    const std::size_t first = op.kind == OpKind::loop ? 1 : 0;
+    std::vector<SlotId> starts, carries;
+    for (std::size_t c = 1; c < op.operands.size(); ++c) {
+      const ValueId start = op.operands[c];
+      const ValueId argument = body.arguments[first + c - 1];
+      starts.push_back(slot(start));
+      const bool once = std::count(op.operands.begin(), op.operands.end(), start) == 1;
+      const bool same = plan_.slot(slot(start)).storage == storage_of(graph_, argument);
+      carries.push_back(once && same && last_uses_.dies_at(start, id) ? slots_[index(argument)] = slot(start) : new_slot(argument));
+    }
+    Step step;
+    step.kernel = op.kind == OpKind::scan ? Kernel::scan : Kernel::loop;
+    step.op = op.kind;
+    step.attributes = op.attributes;
+    step.covers = covers(op);
+    step.inputs.push_back(slot(op.operands[0]));
+    step.inputs.insert(step.inputs.end(), starts.begin(), starts.end());
+    if (first == 1) step.arguments.push_back(new_slot(body.arguments[0]));
+    step.arguments.insert(step.arguments.end(), carries.begin(), carries.end());
+    const std::map<ValueId, SlotId> outside = fixed_;
+    block(*op.body, step.body);
+    fixed_ = outside;
+    step.yielded = yields(op, carries, step.body);
+    for (std::size_t c = 0; c < carries.size(); ++c) slots_[index(op.results[c])] = carries[c];
+    step.outputs = carries;
+    steps.push_back(std::move(step));
+  }
+
+  const Graph& graph_;
+  LastUses last_uses_;
+  Plan plan_;
+  std::vector<SlotId> slots_;
+  std::map<ValueId, SlotId> fixed_;
+};
+
+}  // namespace
+
+std::vector<std::string> Plan::pattern_names() const {
+  std::vector<std::string> names;
+  for (const PatternDeclaration& p : patterns) names.push_back(p.name);
+  return names;
+}
+
+Plan make_plan(const Graph& graph) {
+  verify(graph, Stage::optimised);
+  return Planner(graph).run();
+}
+
+void for_each_step(const std::vector<Step>& steps, const std::function<void(const Step&, int)>& visit) {
+  const std::function<void(const std::vector<Step>&, int)> walk = [&](const std::vector<Step>& list, int depth) {
+    for (const Step& step : list) {
+      visit(step, depth);
+      walk(step.body, depth + 1);
+    }
+  };
+  walk(steps, 0);
+}
+
+}  // namespace relaxon

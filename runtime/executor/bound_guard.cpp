@@ -1,0 +1,198 @@
+#include "runtime/executor/bound_guard.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace relaxon::executor {
+namespace {
+
+constexpr double int32_limit = 1 << 30;
+constexpr int batches_on_int64 = 64;
+
+std::size_t index(SlotId id) { return static_cast<std::size_t>(id.index); }
+
+bool writes_field(const Plan& plan, const Step& step) {
+  return std::any_of(step.outputs.begin(), step.outputs.end(), [&](SlotId s) { return plan.slot(s).storage == Storage::fields; });
+}
+
+}  // namespace
+
+BoundGuard::BoundGuard(const Plan& plan)
+    : plan_(plan), terms_(plan.slots.size()), parts_(plan.slots.size()), source_(plan.slots.size()), columns_(plan.slots.size()), largest_(plan.slots.size(), 0) {
+  for (const Plan::Port& binding : plan.bindings) source_[index(binding.slot)] = binding.slot;
+  // Carries hold what they start from and what their bodies yield; a second walk sees the latter.
+  follow(plan.steps);
+  sums_.clear();
+  follow(plan.steps);
+  check_updates(plan.steps);
+}
+
+/// Fields that follow an update in the same batch belong to weights that the check before the batch has not seen.
+void BoundGuard::check_updates(const std::vector<Step>& steps) {
+  bool updated = false;
+  for (const Step& step : steps) {
+    const bool fields_inside = std::any_of(step.body.begin(), step.body.end(), [&](const Step& s) { return writes_field(plan_, s); });
+    if (updated && (writes_field(plan_, step) || fields_inside)) unknown_ = true;
+    if (step.kernel == Kernel::update || step.kernel == Kernel::apply) updated = true;
+    if (step.kernel == Kernel::loop) check_updates(step.body);
+  }
+}
+
+void BoundGuard::follow(const std::vector<Step>& steps) {
+  for (const Step& step : steps) follow(step);
+}
+
+void BoundGuard::join(SlotId to, SlotId from) {
+  if (to == from) return;
+  auto& terms = terms_[index(to)];
+  for (const Term& term : terms_[index(from)]) {
+    const bool known = std::any_of(terms.begin(), terms.end(), [&](const Term& t) {
+      return t.weight == term.weight && t.table == term.table && t.factor == term.factor && t.input == term.input;
+    });
+    if (!known) terms.push_back(term);
+  }
+  if (source_[index(from)].index >= 0) source_[index(to)] = source_[index(from)];
+}
+
+void BoundGuard::follow(const Step& step) {
+  const auto set = [&](SlotId slot, Term term) { terms_[index(slot)] = {term}; };
+  switch (step.kernel) {
+    case Kernel::quantise: source_[index(step.outputs[0])] = step.inputs[0]; return;
+    case Kernel::exact: return set(step.outputs[0], {source_[index(step.inputs[1])], {}, 1, {}});
+    case Kernel::advance: {
+      Term term{source_[index(step.inputs[3])], {}, 1, {}};
+      terms_[index(step.outputs[0])].push_back(term);
+      return;
+    }
+    case Kernel::load:
+    case Kernel::copy: return join(step.outputs[0], step.inputs[0]);
+    case Kernel::gather:
+      if (plan_.slot(step.outputs[0]).storage == Storage::fields) return set(step.outputs[0], {{}, step.inputs[0], 1, {}});
+      source_[index(step.outputs[0])] = source_[index(step.inputs[0])];
+      return;
+    case Kernel::real: {
+      const Type& x = plan_.slot(step.inputs[0]).type;
+      Term term{step.inputs[1], {}, 1, {}};
+      if (x.elem == Elem::u8) {
+        term.factor = 255.0 * x.scale;
+      } else if (x.elem == Elem::two) {
+        term.factor = std::max(std::abs(x.a), std::abs(x.b));
+      } else if (x.elem == Elem::f32) {
+        term.input = source_[index(step.inputs[0])];
+        if (term.input.index < 0) unknown_ = true;
+        if (term.input.index >= 0 && std::find(watched_.begin(), watched_.end(), term.input) == watched_.end()) watched_.push_back(term.input);
+      }
+      return set(step.outputs[0], term);
+    }
+    case Kernel::to_fields: return join(step.outputs[0], step.inputs[0]);
+    case Kernel::sum: {
+      sums_.push_back(step.inputs);
+      parts_[index(step.outputs[0])] = step.inputs;
+      return;
+    }
+    case Kernel::sign:
+    case Kernel::margin: {
+      std::vector<SlotId> fields;
+      for (const SlotId s : step.inputs) {
+        if (plan_.slot(s).storage == Storage::fields) fields.push_back(s);
+      }
+      sums_.push_back(fields);
+      return;
+    }
+    case Kernel::scan:
+    case Kernel::loop:
+      for (std::size_t c = 0; c < step.outputs.size(); ++c) join(step.outputs[c], step.inputs[c + 1]);
+      follow(step.body);
+      for (std::size_t c = 0; c < step.outputs.size(); ++c) join(step.outputs[c], step.yielded[c]);
+      return;
+    default:
+      if (writes_field(plan_, step) && step.kernel != Kernel::zero) unknown_ = true;
+      return;
+  }
+}
+
+void BoundGuard::start_run() {
+  for (const auto& terms : terms_) {
+    for (const Term& term : terms) {
+      if (term.table.index >= 0) columns_[index(term.table)].stale = true;
+    }
+  }
+}
+
+void BoundGuard::weight_loaded(SlotId slot) { columns_[index(slot)].stale = true; }
+
+void BoundGuard::weight_changed(SlotId slot, float largest) { columns_[index(slot)].drift += largest; }
+
+void BoundGuard::set_largest(SlotId slot, double largest) { largest_[index(slot)] = largest; }
+
+void BoundGuard::add_up(SlotId slot, const Memory& memory) {
+  const Place& place = memory[slot];
+  double largest = 0;
+  if (place.index) {
+    for (std::int64_t k = 0; k < place.receivers; ++k) {
+      double sum = 0;
+      for (std::int32_t e = place.index->offsets[static_cast<std::size_t>(k)]; e < place.index->offsets[static_cast<std::size_t>(k) + 1]; ++e) {
+        sum += std::abs(static_cast<double>(place.as<float>()[e]));
+      }
+      largest = std::max(largest, sum);
+    }
+  } else {
+    std::vector<double> sums(static_cast<std::size_t>(place.receivers));
+    for (std::int64_t j = 0; j < place.senders; ++j) {
+      const float* row = place.as<float>() + j * place.stride;
+      for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += std::abs(static_cast<double>(row[k]));
+    }
+    for (const double sum : sums) largest = std::max(largest, sum);
+  }
+  columns_[index(slot)] = {largest, 0, false};
+}
+
+double BoundGuard::table_bound(SlotId slot, const Memory& memory) {
+  Columns& table = columns_[index(slot)];
+  if (!table.stale) return table.largest;
+  const TensorPtr& tensor = memory[slot].tensor;
+  if (!tensor) return int32_limit;
+  double largest = 0;
+  for (const std::int64_t h : tensor->data<std::int64_t>()) largest = std::max(largest, std::abs(static_cast<double>(h)));
+  table = {largest, 0, false};
+  return largest;
+}
+
+double BoundGuard::bound(const Term& term, const Memory& memory, bool exact) {
+  if (term.table.index >= 0) return table_bound(term.table, memory);
+  Columns& columns = columns_[index(term.weight)];
+  if (columns.stale || (exact && columns.drift > 0)) add_up(term.weight, memory);
+  const Place& place = memory[term.weight];
+  const auto entries = static_cast<double>(place.index ? place.index->longest_column : place.senders);
+  const double input = term.input.index >= 0 ? largest_[index(term.input)] : term.factor;
+  const double column = columns.largest + columns.drift * entries;
+  // Rounding: half a unit an entry for q; the float32 sums of a real-valued sender are off by less than 1 % .
+  return 1.01 * (column * input * std::ldexp(1.0, plan_.fixed_bits) + entries + 1);
+}
+
+double BoundGuard::bound(SlotId field, const Memory& memory, bool exact) {
+  double largest = 0;
+  for (const SlotId part : parts_[index(field)]) largest += bound(part, memory, exact);
+  for (const Term& term : terms_[index(field)]) largest = std::max(largest, bound(term, memory, exact));
+  return largest;
+}
+
+bool BoundGuard::fits_int32(const Memory& memory) {
+  if (unknown_) return false;
+  if (wait_ > 0) {
+    --wait_;
+    return false;
+  }
+  const auto all_fit = [&](bool exact) {
+    return std::all_of(sums_.begin(), sums_.end(), [&](const std::vector<SlotId>& fields) {
+      double sum = 0;
+      for (const SlotId field : fields) sum += bound(field, memory, exact);
+      return sum < int32_limit;
+    });
+  };
+  if (all_fit(false) || all_fit(true)) return true;
+  wait_ = batches_on_int64;
+  return false;
+}
+
+}  // namespace relaxon::executor

@@ -1,0 +1,69 @@
+// Decides whether fields fit int32 (semantics: section 10).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "passes/plan/plan.hpp"
+#include "runtime/executor/memory.hpp"
+
+namespace relaxon::executor {
+
+/// Watches every sum of messages of a plan. The largest a message can get is the largest column of |W|, times
+/// the largest input, plus what the updates since the columns were added up can have changed; an update reports
+/// its largest change, so this costs nothing until the bound is met. Then the columns are added up again, and if
+/// the sums still don't fit, the next steps run on int64.
+class BoundGuard {
+ public:
+  explicit BoundGuard(const Plan& plan);
+
+  /// Bindings are others from here on; tables are made again.
+  void start_run();
+  /// The weight in `slot` was written anew.
+  void weight_loaded(SlotId slot);
+  /// An update changed the weight in `slot` by at most `largest` in each entry.
+  void weight_changed(SlotId slot, float largest);
+  /// The largest |x| of the table or input that `slot` is bound to.
+  void set_largest(SlotId slot, double largest);
+
+  /// Whether every field of the batch that follows is below 2^30 in magnitude.
+  bool fits_int32(const Memory& memory);
+
+  /// Bindings whose largest value matters: real-valued inputs.
+  const std::vector<SlotId>& watched_bindings() const { return watched_; }
+
+ private:
+  /// A message: `factor` times the input's bound times a weight's columns, or the values of a table.
+  struct Term {
+    SlotId weight, table;
+    double factor = 1;   // largest |x| where it is known from the type
+    SlotId input;        // where it is that of a binding
+  };
+  struct Columns {
+    double largest = 0;  // of sum_j |W_jk|, when it was last added up
+    double drift = 0;    // what updates can have added to an entry since
+    bool stale = true;
+  };
+
+  void follow(const std::vector<Step>& steps);
+  void follow(const Step& step);
+  void join(SlotId to, SlotId from);
+  void check_updates(const std::vector<Step>& steps);
+  double table_bound(SlotId slot, const Memory& memory);
+  double bound(const Term& term, const Memory& memory, bool exact);
+  double bound(SlotId field, const Memory& memory, bool exact);
+  void add_up(SlotId weight, const Memory& memory);
+
+  const Plan& plan_;
+  std::vector<std::vector<Term>> terms_;       // of each fields slot: whatever it may hold
+  std::vector<std::vector<SlotId>> parts_;     // of each fields slot: the messages it is a sum of
+  std::vector<std::vector<SlotId>> sums_;      // slots that are added up together
+  std::vector<SlotId> source_;                 // of q slots: the weight; of panels: the binding they come from
+  std::vector<Columns> columns_;               // of weight slots
+  std::vector<double> largest_;                // of bindings
+  std::vector<SlotId> watched_;
+  bool unknown_ = false;                       // a field of unknown size: always int64
+  int wait_ = 0;                               // batches until a failed check is repeated
+};
+
+}  // namespace relaxon::executor

@@ -1,0 +1,281 @@
+#include "runtime/executor/memory.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "core/error.hpp"
+
+namespace relaxon::executor {
+namespace {
+
+constexpr std::size_t alignment = 64;
+
+std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+bool in_arena(const Slot& slot) { return slot.storage != Storage::tensor; }
+
+bool is_weight(Storage s) {
+  return s == Storage::dense || s == Storage::dense_fixed || s == Storage::columns || s == Storage::columns_fixed;
+}
+
+}  // namespace
+
+ColumnIndex::ColumnIndex(const Pattern& p)
+    : senders(p.senders), receivers(p.receivers), offsets(static_cast<std::size_t>(p.receivers) + 1),
+      sender(p.receiver.size()), row_offsets(p.offsets), receiver(p.receiver), entry(p.receiver.size()) {
+  for (const std::int32_t k : p.receiver) ++offsets[static_cast<std::size_t>(k) + 1];
+  for (std::size_t k = 0; k < static_cast<std::size_t>(receivers); ++k) {
+    longest_column = std::max<std::int64_t>(longest_column, offsets[k + 1]);
+    offsets[k + 1] += offsets[k];
+  }
+  std::vector<std::int32_t> next(offsets.begin(), offsets.end() - 1);
+  for (std::int64_t j = 0; j < senders; ++j) {
+    const auto begin = static_cast<std::size_t>(p.offsets[static_cast<std::size_t>(j)]);
+    for (std::size_t e = begin; e < static_cast<std::size_t>(p.offsets[static_cast<std::size_t>(j) + 1]); ++e) {
+      const std::int32_t at = next[static_cast<std::size_t>(p.receiver[e])]++;
+      sender[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(j);
+      entry[e] = at;
+      if (p.fixed_diagonal && p.receiver[e] == j) diagonal.push_back(at);
+    }
+  }
+  std::sort(diagonal.begin(), diagonal.end());
+}
+
+std::size_t Place::bytes(const Frame& frame) const {
+  const auto numbers = static_cast<std::size_t>(frame.panels * units * lanes);
+  switch (slot->storage) {
+    case Storage::tensor: return 0;
+    case Storage::signs:
+    case Storage::pair: return static_cast<std::size_t>(frame.panels * units) * 2 * sizeof(Mask);
+    case Storage::bytes: return numbers;
+    case Storage::reals: return numbers * sizeof(float);
+    case Storage::fields: return numbers * (frame.wide ? sizeof(std::int64_t) : sizeof(std::int32_t));
+    case Storage::dense:
+    case Storage::columns: return static_cast<std::size_t>(entries()) * sizeof(float);
+    case Storage::dense_fixed:
+    case Storage::columns_fixed: return static_cast<std::size_t>(entries()) * sizeof(std::int32_t);
+  }
+  internal_error("unknown storage {}", static_cast<int>(slot->storage));
+}
+
+Tensor& Place::own_tensor(DType dtype, const Shape& shape) {
+  if (!owned_ || owned_->dtype() != dtype || owned_->shape() != shape || owned_.use_count() > 2) {
+    owned_ = std::make_shared<Tensor>(dtype, shape);
+  }
+  tensor = owned_;
+  return *owned_;
+}
+
+Memory::Memory(const Plan& plan) : plan_(plan), places_(plan.slots.size()) {
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    const Slot& slot = plan.slots[i];
+    Place& place = places_[i];
+    place.slot = &slot;
+    if (is_weight(slot.storage)) {
+      place.senders = slot.type.dims[0].length;
+      place.receivers = slot.type.dims[1].length;
+      place.stride = (place.receivers + lanes - 1) / lanes * lanes;
+    } else if (in_arena(slot)) {
+      place.units = 1;
+      for (std::size_t axis = 1; axis < slot.type.rank(); ++axis) place.units *= slot.type.dims[axis].length;
+    }
+  }
+}
+
+void Memory::Free::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{alignment}); }
+
+std::size_t Memory::slot_bytes(const Place& place, std::int64_t panels) const {
+  Frame largest;
+  largest.panels = panels;
+  largest.wide = true;
+  return aligned(place.bytes(largest));
+}
+
+void Memory::prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns) {
+  if (batch <= capacity_ && patterns == patterns_ && arena_) return;
+  if (patterns != patterns_ || indices_.empty()) {
+    patterns_ = patterns;
+    indices_.clear();
+    for (const PatternPtr& p : patterns) indices_.push_back(std::make_unique<ColumnIndex>(*p));
+    for (Place& place : places_) {
+      const Entries& entries = place.slot->type.entries;
+      if (is_weight(place.slot->storage) && entries.kind == Entries::Kind::sparse) {
+        place.index = indices_.at(static_cast<std::size_t>(entries.pattern.index)).get();
+      }
+    }
+  }
+  capacity_ = std::max(capacity_, batch);
+  identity_.resize(static_cast<std::size_t>(capacity_));
+  for (std::size_t i = 0; i < identity_.size(); ++i) identity_[i] = static_cast<std::int32_t>(i);
+  assign_offsets(panels_of(capacity_));
+}
+
+/// First fit by live range: the largest slots choose first.
+void Memory::assign_offsets(std::int64_t panels) {
+  struct Block {
+    std::size_t place, offset, bytes;
+  };
+  std::vector<Block> blocks;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    if (in_arena(*places_[i].slot)) blocks.push_back({i, 0, slot_bytes(places_[i], panels)});
+  }
+  std::stable_sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.bytes > b.bytes; });
+  std::vector<Block> placed;
+  arena_bytes_ = alignment;
+  for (Block block : blocks) {
+    const Slot& slot = *places_[block.place].slot;
+    std::vector<Block> met;
+    for (const Block& other : placed) {
+      const Slot& s = *places_[other.place].slot;
+      if (slot.first <= s.last && s.first <= slot.last) met.push_back(other);
+    }
+    std::sort(met.begin(), met.end(), [](const Block& a, const Block& b) { return a.offset < b.offset; });
+    for (const Block& other : met) {
+      if (block.offset + block.bytes <= other.offset) break;
+      block.offset = std::max(block.offset, other.offset + other.bytes);
+    }
+    arena_bytes_ = std::max(arena_bytes_, block.offset + block.bytes);
+    placed.push_back(block);
+  }
+  arena_.reset(static_cast<std::byte*>(::operator new[](arena_bytes_, std::align_val_t{alignment})));
+  std::memset(arena_.get(), 0, arena_bytes_);
+  for (const Block& block : placed) places_[block.place].data = arena_.get() + block.offset;
+}
+
+namespace {
+
+/// Calls visit(sample, unit, position) for every number of a batch-innermost value.
+template <class Visit>
+void for_each_number(const Place& place, const Frame& frame, Visit&& visit) {
+  for (std::int64_t b = 0; b < frame.batch; ++b) {
+    for (std::int64_t k = 0; k < place.units; ++k) {
+      visit(static_cast<std::size_t>(b * place.units + k), b % lanes, b / lanes * place.units + k);
+    }
+  }
+}
+
+Shape shape_of(const Place& place, const Frame& frame) {
+  Shape shape;
+  for (const Dim& d : place.slot->type.dims) shape.push_back(d.is_symbolic() ? frame.batch : d.length);
+  return shape;
+}
+
+template <class T, class From>
+Tensor numbers(const Place& place, const Frame& frame, const From* from) {
+  Tensor tensor(DTypeOf<T>::value, shape_of(place, frame));
+  auto out = tensor.data<T>();
+  for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) { out[i] = static_cast<T>(from[at * lanes + lane]); });
+  return tensor;
+}
+
+Tensor planes(const Place& place, const Frame& frame) {
+  const SignsIn s = place.signs_in(frame);
+  const Type& type = place.slot->type;
+  const bool pair = type.elem == Elem::two;
+  Tensor tensor(pair ? DType::f32 : DType::i8, shape_of(place, frame));
+  for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) {
+    const bool plus = (s.plus[at] >> lane) & 1, minus = (s.minus[at] >> lane) & 1;
+    if (pair) {
+      tensor.data<float>()[i] = plus ? type.a : minus ? type.b : 0.0f;
+    } else {
+      tensor.data<std::int8_t>()[i] = plus ? 1 : minus ? -1 : 0;
+    }
+  });
+  return tensor;
+}
+
+/// Position of entry (j, k), counted by sender, in a weight as it lies.
+std::size_t entry_position(const Place& place, std::int64_t i) {
+  if (place.index) return static_cast<std::size_t>(place.index->entry[static_cast<std::size_t>(i)]);
+  return static_cast<std::size_t>(i / place.receivers * place.stride + i % place.receivers);
+}
+
+Shape weight_shape(const Place& place) {
+  return place.index ? Shape{place.entries()} : Shape{place.senders, place.receivers};
+}
+
+}  // namespace
+
+Tensor to_tensor(const Place& place, const Frame& frame) {
+  switch (place.slot->storage) {
+    case Storage::tensor: return *place.tensor;
+    case Storage::signs:
+    case Storage::pair: return planes(place, frame);
+    case Storage::bytes: return numbers<std::uint8_t>(place, frame, place.as<std::uint8_t>());
+    case Storage::reals: return numbers<float>(place, frame, place.as<float>());
+    case Storage::fields:
+      return frame.wide ? numbers<std::int64_t>(place, frame, place.as<std::int64_t>())
+                        : numbers<std::int64_t>(place, frame, place.as<std::int32_t>());
+    case Storage::dense:
+    case Storage::columns: break;
+    case Storage::dense_fixed:
+    case Storage::columns_fixed: internal_error("q of a weight is no value of a graph");
+  }
+  // Correlations that count are kept finished, as float32.
+  const bool counts = place.slot->type.elem == Elem::i64;
+  Tensor tensor(counts ? DType::i64 : DType::f32, weight_shape(place));
+  for (std::int64_t i = 0; i < tensor.size(); ++i) {
+    const float value = place.as<float>()[entry_position(place, i)];
+    if (counts) {
+      tensor.data<std::int64_t>()[static_cast<std::size_t>(i)] = static_cast<std::int64_t>(value);
+    } else {
+      tensor.data<float>()[static_cast<std::size_t>(i)] = value;
+    }
+  }
+  return tensor;
+}
+
+namespace {
+
+template <class T, class To>
+void fill(const Place& place, const Tensor& tensor, const Frame& frame, To* to) {
+  std::memset(static_cast<void*>(to), 0, place.bytes(frame));
+  const auto from = tensor.data<T>();
+  for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) { to[at * lanes + lane] = static_cast<To>(from[i]); });
+}
+
+void fill_planes(const Place& place, const Tensor& tensor, const Frame& frame) {
+  const SignsOut s = place.signs(frame);
+  std::memset(s.plus, 0, place.bytes(frame));
+  const Type& type = place.slot->type;
+  const bool pair = type.elem == Elem::two;
+  for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) {
+    const auto bit = static_cast<Mask>(1u << lane);
+    const bool plus = pair ? tensor.data<float>()[i] == type.a : tensor.data<std::int8_t>()[i] > 0;
+    const bool minus = pair ? !plus && tensor.data<float>()[i] == type.b : tensor.data<std::int8_t>()[i] < 0;
+    if (plus) s.plus[at] = static_cast<Mask>(s.plus[at] | bit);
+    if (minus) s.minus[at] = static_cast<Mask>(s.minus[at] | bit);
+  });
+}
+
+void fill_weight(const Place& place, const Tensor& tensor) {
+  std::memset(place.data, 0, static_cast<std::size_t>(place.entries()) * sizeof(float));
+  for (std::int64_t i = 0; i < tensor.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    place.as<float>()[entry_position(place, i)] =
+        tensor.dtype() == DType::i64 ? static_cast<float>(tensor.data<std::int64_t>()[at]) : tensor.data<float>()[at];
+  }
+}
+
+}  // namespace
+
+void from_tensor(const Place& place, const Tensor& tensor, const Frame& frame) {
+  switch (place.slot->storage) {
+    case Storage::signs:
+    case Storage::pair: return fill_planes(place, tensor, frame);
+    case Storage::bytes: return fill<std::uint8_t>(place, tensor, frame, place.as<std::uint8_t>());
+    case Storage::reals: return fill<float>(place, tensor, frame, place.as<float>());
+    case Storage::fields:
+      return frame.wide ? fill<std::int64_t>(place, tensor, frame, place.as<std::int64_t>())
+                        : fill<std::int64_t>(place, tensor, frame, place.as<std::int32_t>());
+    case Storage::dense:
+    case Storage::columns: return fill_weight(place, tensor);
+    case Storage::tensor:
+    case Storage::dense_fixed:
+    case Storage::columns_fixed: break;
+  }
+  internal_error("a tensor can't be loaded into storage {}", static_cast<int>(place.slot->storage));
+}
+
+}  // namespace relaxon::executor

@@ -1,0 +1,118 @@
+// Where the slots of a plan lie while it runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "core/pattern.hpp"
+#include "core/tensor.hpp"
+#include "passes/plan/plan.hpp"
+#include "runtime/kernels/kernels.hpp"
+
+namespace relaxon::executor {
+
+/// The connections of a pattern by receiver and by sender.
+struct ColumnIndex {
+  explicit ColumnIndex(const Pattern& pattern);
+
+  std::int64_t senders = 0, receivers = 0;
+  std::vector<std::int32_t> offsets, sender;        // compressed columns
+  std::vector<std::int32_t> row_offsets, receiver;  // compressed rows
+  std::vector<std::int32_t> entry;                  // position among the columns of each entry by sender
+  std::vector<std::int32_t> diagonal;               // fixed entries, ascending positions among the columns
+  std::int64_t longest_column = 0;
+
+  template <class T>
+  SparseWeight<T> weight(T* entries) const {
+    return {entries, offsets.data(), sender.data(), senders, receivers};
+  }
+  SenderIndex rows() const { return {row_offsets.data(), receiver.data(), entry.data()}; }
+};
+
+/// What changes while a plan runs.
+struct Frame {
+  std::int64_t batch = 0;   // samples at hand
+  std::int64_t panels = 0;  // panels they take
+  bool wide = true;         // fields are int64
+  std::uint64_t run = 0;    // counts runs: what depends on bindings alone is made once a run
+  std::vector<std::int64_t> loops;
+
+  void set_batch(std::int64_t samples) {
+    batch = samples;
+    panels = panels_of(samples);
+  }
+};
+
+/// One slot. Batch-innermost storages hold the panels of the batch at hand, one after the other; the two bit
+/// planes of signs and pairs likewise, plus then minus.
+struct Place {
+  const Slot* slot = nullptr;
+  std::int64_t units = 0;  // numbers per sample
+  std::int64_t senders = 0, receivers = 0, stride = 0;  // weights
+  const ColumnIndex* index = nullptr;                   // sparse weights
+  std::byte* data = nullptr;                            // in the arena
+  TensorPtr tensor;                                     // Storage::tensor, as bound or made
+
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(data);
+  }
+  SignsOut signs(const Frame& frame) const { return {as<Mask>(), as<Mask>() + frame.panels * units}; }
+  SignsIn signs_in(const Frame& frame) const { return {as<Mask>(), as<Mask>() + frame.panels * units}; }
+  DenseWeight<float> dense() const { return {as<float>(), senders, receivers, stride}; }
+  DenseWeight<const std::int32_t> dense_fixed() const { return {as<const std::int32_t>(), senders, receivers, stride}; }
+  SparseWeight<float> columns() const { return index->weight(as<float>()); }
+  SparseWeight<const std::int32_t> columns_fixed() const { return index->weight(as<const std::int32_t>()); }
+  /// Entries of a weight as they lie, padding included.
+  std::int64_t entries() const { return index ? static_cast<std::int64_t>(index->sender.size()) : senders * stride; }
+  /// Bytes that the value takes at the batch at hand.
+  std::size_t bytes(const Frame& frame) const;
+
+  /// For tensors that a step makes: allocated once, then reused while the shape stays.
+  Tensor& own_tensor(DType dtype, const Shape& shape);
+
+ private:
+  std::shared_ptr<Tensor> owned_;
+};
+
+/// All slots of a plan, in one arena: slots whose live ranges don't meet share memory.
+class Memory {
+ public:
+  explicit Memory(const Plan& plan);
+
+  /// Makes room for batches of up to `batch` samples and the given connections. Contents are lost if anything
+  /// had to move.
+  void prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns);
+
+  Place& operator[](SlotId id) { return places_[static_cast<std::size_t>(id.index)]; }
+  const Place& operator[](SlotId id) const { return places_[static_cast<std::size_t>(id.index)]; }
+  const std::vector<PatternPtr>& patterns() const { return patterns_; }
+  std::size_t arena_bytes() const { return arena_bytes_; }
+  /// 0 .. capacity-1, for gathers of rows as they stand.
+  const std::int32_t* identity() const { return identity_.data(); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  std::size_t slot_bytes(const Place& place, std::int64_t panels) const;
+  void assign_offsets(std::int64_t panels);
+
+  const Plan& plan_;
+  std::vector<Place> places_;
+  std::vector<PatternPtr> patterns_;
+  std::vector<std::unique_ptr<ColumnIndex>> indices_;
+  std::vector<std::int32_t> identity_;
+  std::int64_t capacity_ = 0;
+  std::size_t arena_bytes_ = 0;
+  std::unique_ptr<std::byte[], Free> arena_;
+};
+
+/// The value of a slot as the interpreter has it, and back.
+Tensor to_tensor(const Place& place, const Frame& frame);
+void from_tensor(const Place& place, const Tensor& tensor, const Frame& frame);
+
+}  // namespace relaxon::executor

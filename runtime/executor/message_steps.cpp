@@ -1,0 +1,135 @@
+// Steps that compute messages.
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "core/fixed_point.hpp"
+#include "runtime/executor/step.hpp"
+#include "runtime/weight_errors.hpp"
+
+namespace relaxon::executor {
+namespace {
+
+/// Sender and receiver of the entry at a position of a weight as it lies.
+std::pair<std::int64_t, std::int64_t> connection_at(const Place& place, std::int64_t position) {
+  if (!place.index) return {position / place.stride, position % place.stride};
+  const auto& offsets = place.index->offsets;
+  const auto k = std::upper_bound(offsets.begin(), offsets.end(), static_cast<std::int32_t>(position)) - offsets.begin() - 1;
+  return {place.index->sender[static_cast<std::size_t>(position)], k};
+}
+
+std::unique_ptr<Runnable> make_quantise(const Step& step) {
+  const auto edge = std::get<MessageAttributes>(step.attributes).edge;
+  return runnable([edge, in = step.inputs[0], out = step.outputs[0]](Context& c) {
+    const Place& weight = c.place(in);
+    const std::int64_t bad = c.kernels.quantise(weight.as<float>(), weight.entries(), c.plan.fixed_bits, c.place(out).as<std::int32_t>());
+    if (bad < 0) return;
+    const auto [sender, receiver] = connection_at(weight, bad);
+    fail_weight_limit(weight_entry(edge, sender, receiver), weight.as<float>()[bad], c.plan.fixed_bits);
+  });
+}
+
+std::unique_ptr<Runnable> make_exact(const Step& step) {
+  return runnable([x = step.inputs[0], q = step.inputs[1], h = step.outputs[0]](Context& c) {
+    const Frame& f = c.frame;
+    const Place& weight = c.place(q);
+    const SignsIn signs = c.place(x).signs_in(f);
+    const Place& to = c.place(h);
+    if (weight.index) {
+      if (f.wide) return c.kernels.exact_sparse64(weight.columns_fixed(), signs, f.batch, to.as<std::int64_t>());
+      return c.kernels.exact_sparse32(weight.columns_fixed(), signs, f.batch, to.as<std::int32_t>());
+    }
+    if (f.wide) return c.kernels.exact_dense64(weight.dense_fixed(), signs, f.batch, to.as<std::int64_t>());
+    c.kernels.exact_dense32(weight.dense_fixed(), signs, f.batch, to.as<std::int32_t>());
+  });
+}
+
+std::unique_ptr<Runnable> make_advance(const Step& step) {
+  return runnable([in = step.inputs](Context& c) {
+    const Frame& f = c.frame;
+    const Place& to = c.place(in[0]);
+    const SignsIn a = c.place(in[1]).signs_in(f);
+    const SignsIn b = c.place(in[2]).signs_in(f);
+    const Place& weight = c.place(in[3]);
+    if (weight.index) {
+      const SenderIndex rows = weight.index->rows();
+      if (f.wide) return c.kernels.advance_sparse64(weight.columns_fixed(), rows, a, b, f.panels, to.as<std::int64_t>());
+      return c.kernels.advance_sparse32(weight.columns_fixed(), rows, a, b, f.panels, to.as<std::int32_t>());
+    }
+    if (f.wide) return c.kernels.advance_dense64(weight.dense_fixed(), a, b, f.panels, to.as<std::int64_t>());
+    c.kernels.advance_dense32(weight.dense_fixed(), a, b, f.panels, to.as<std::int32_t>());
+  });
+}
+
+/// Float32 copies of a sender's numbers, where it isn't stored as such.
+class RealSender {
+ public:
+  const float* numbers(Context& c, const Place& x) {
+    const Frame& f = c.frame;
+    const std::int64_t n = f.panels * x.units * lanes;
+    if (x.slot->storage == Storage::reals) return x.as<float>();
+    if (static_cast<std::int64_t>(buffer_.size()) < n) buffer_.resize(static_cast<std::size_t>(n));
+    if (x.slot->storage == Storage::bytes) {
+      c.kernels.bytes_to_reals(x.as<std::uint8_t>(), n, buffer_.data());
+      return buffer_.data();
+    }
+    const SignsIn planes = x.signs_in(f);
+    const bool pair = x.slot->storage == Storage::pair;
+    const float plus = pair ? x.slot->type.a : 1.0f;
+    const float minus = pair ? x.slot->type.b : -1.0f;
+    for (std::int64_t i = 0; i < f.panels * x.units; ++i) {
+      for (std::int64_t lane = 0; lane < lanes; ++lane) {
+        buffer_[static_cast<std::size_t>(i * lanes + lane)] = (planes.plus[i] >> lane) & 1 ? plus : (planes.minus[i] >> lane) & 1 ? minus : 0.0f;
+      }
+    }
+    return buffer_.data();
+  }
+
+ private:
+  std::vector<float> buffer_;
+};
+
+std::unique_ptr<Runnable> make_real(const Step& step) {
+  return runnable([x = step.inputs[0], w = step.inputs[1], h = step.outputs[0], sender = RealSender()](Context& c) mutable {
+    const Place& from = c.place(x);
+    const Place& weight = c.place(w);
+    const Place& to = c.place(h);
+    const float* numbers = sender.numbers(c, from);
+    if (weight.index) {
+      const SparseWeight<float> s = weight.columns();
+      c.kernels.real_sparse({s.entries, s.offsets, s.sender, s.senders, s.receivers}, numbers, c.frame.panels, to.as<float>());
+    } else {
+      const DenseWeight<float> d = weight.dense();
+      c.kernels.real_dense({d.entries, d.senders, d.receivers, d.stride}, numbers, c.frame.panels, to.as<float>());
+    }
+    const Type& type = from.slot->type;
+    if (type.elem == Elem::u8) c.kernels.scale(to.as<float>(), c.frame.panels * to.units * lanes, type.scale);
+  });
+}
+
+std::unique_ptr<Runnable> make_to_fields(const Step& step) {
+  return runnable([x = step.inputs[0], h = step.outputs[0]](Context& c) {
+    const Frame& f = c.frame;
+    const Place& from = c.place(x);
+    const Place& to = c.place(h);
+    const std::int64_t bad = f.wide ? c.kernels.to_fields64(from.as<float>(), from.units, f.batch, c.plan.fixed_bits, to.as<std::int64_t>())
+                                    : c.kernels.to_fields32(from.as<float>(), from.units, f.batch, c.plan.fixed_bits, to.as<std::int32_t>());
+    if (bad < 0) return;
+    if (!f.wide) internal_error("a message of %{} left the bound that was proved for it", from.slot->name);
+    fail_message_limit(from.slot->name, from.as<float>()[bad], c.plan.fixed_bits);
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Runnable> make_message_step(const Step& step, Context&) {
+  switch (step.kernel) {
+    case Kernel::quantise: return make_quantise(step);
+    case Kernel::exact: return make_exact(step);
+    case Kernel::advance: return make_advance(step);
+    case Kernel::real: return make_real(step);
+    case Kernel::to_fields: return make_to_fields(step);
+    default: return nullptr;
+  }
+}
+
+}  // namespace relaxon::executor

@@ -1,0 +1,67 @@
+#include "runtime/kernels/kernels.hpp"
+
+#include "core/error.hpp"
+#include "runtime/kernels/tables.hpp"
+
+namespace relaxon {
+namespace {
+
+constexpr Isa all_isas[] = {Isa::x86_64, Isa::avx2, Isa::avx512};
+
+// The lists are those of the compiler options in CMakeLists.txt.
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+}
+
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512vnni");
+}
+
+}  // namespace
+
+std::string_view name_of(Isa isa) {
+  switch (isa) {
+    case Isa::x86_64: return "x86-64";
+    case Isa::avx2: return "avx2";
+    case Isa::avx512: return "avx512";
+  }
+  internal_error("unknown instruction set {}", static_cast<int>(isa));
+}
+
+std::optional<Isa> isa_named(std::string_view name) {
+  for (const Isa isa : all_isas) {
+    if (name_of(isa) == name) return isa;
+  }
+  return std::nullopt;
+}
+
+bool has_isa(Isa isa) {
+  switch (isa) {
+    case Isa::x86_64: return true;
+    case Isa::avx2: return has_avx2();
+    case Isa::avx512: return has_avx512();
+  }
+  internal_error("unknown instruction set {}", static_cast<int>(isa));
+}
+
+Isa best_isa() {
+  Isa best = Isa::x86_64;
+  for (const Isa isa : all_isas) {
+    if (has_isa(isa)) best = isa;
+  }
+  return best;
+}
+
+const KernelTable& kernels(Isa isa) {
+  switch (isa) {
+    case Isa::x86_64: return x86_64_kernels;
+    case Isa::avx2: return avx2_kernels;
+    case Isa::avx512: return avx512_kernels;
+  }
+  internal_error("unknown instruction set {}", static_cast<int>(isa));
+}
+
+}  // namespace relaxon

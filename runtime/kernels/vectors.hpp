@@ -1,0 +1,330 @@
+// One register of lanes and the operations the kernels need of it, for the instruction set that the including
+// source is compiled for.
+//
+// Everything has internal linkage: every table compiles its own copy, and the linker can't pick another's.
+// Sums are taken in unsigned types, because fields wrap.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <type_traits>
+
+#include "runtime/kernels/kernels.hpp"
+
+namespace relaxon {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int register_bytes = 64;
+constexpr int registers = 32;
+#elif defined(__AVX2__)
+constexpr int register_bytes = 32;
+constexpr int registers = 16;
+#else
+constexpr int register_bytes = 16;
+constexpr int registers = 16;
+#endif
+
+template <class T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(register_bytes)));
+};
+template <class T>
+using Vector = typename VectorOf<T>::type;
+using Floats = Vector<float>;
+using Ints = Vector<std::int32_t>;
+using Words = Vector<std::uint32_t>;
+/// Sums of fields of type T.
+template <class T>
+using Field = Vector<std::make_unsigned_t<T>>;
+
+/// Registers for sums that take a broadcast from memory with every addition: a broadcast to 64 bytes would cost
+/// Zen 4 as much as two to 32.
+constexpr int narrow_bytes = register_bytes < 32 ? register_bytes : 32;
+template <class T>
+struct NarrowOf {
+  typedef T type __attribute__((vector_size(narrow_bytes)));
+};
+template <class T>
+using Narrow = typename NarrowOf<T>::type;
+
+template <class T>
+constexpr int width = register_bytes / static_cast<int>(sizeof(T));
+/// Registers that hold one number for every lane of a panel.
+template <class T>
+constexpr int strips = static_cast<int>(lanes) / width<T>;
+template <class T>
+constexpr int narrow_width = narrow_bytes / static_cast<int>(sizeof(T));
+template <class T>
+constexpr int narrow_strips = static_cast<int>(lanes) / narrow_width<T>;
+/// Floats and 32-bit integers in a register.
+constexpr int words = width<float>;
+
+template <class T>
+[[gnu::always_inline]] inline Vector<T> load(const void* from) {
+  Vector<T> v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+template <class T>
+[[gnu::always_inline]] inline Narrow<T> load_narrow(const void* from) {
+  Narrow<T> v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+template <class V>
+[[gnu::always_inline]] inline void store(void* to, V v) {
+  __builtin_memcpy(to, &v, sizeof v);
+}
+template <class T>
+[[gnu::always_inline]] inline Vector<T> broadcast(T x) {
+  return x - Vector<T>{};
+}
+template <>
+[[gnu::always_inline]] inline Floats broadcast(float x) {
+#if defined(__AVX512F__)
+  return _mm512_set1_ps(x);
+#elif defined(__AVX2__)
+  return _mm256_set1_ps(x);
+#else
+  return _mm_set1_ps(x);
+#endif
+}
+
+/// The first `count` < words entries, the others 0; nothing behind them is touched.
+template <class T>
+[[gnu::always_inline]] inline Vector<T> load_first(const T* from, int count) {
+  static_assert(sizeof(T) == 4);
+#if defined(__AVX512F__)
+  return (Vector<T>)_mm512_maskz_loadu_epi32(static_cast<__mmask16>((1u << count) - 1u), from);
+#else
+  Vector<T> v{};
+  for (int i = 0; i < count; ++i) v[i] = from[i];
+  return v;
+#endif
+}
+template <class T>
+[[gnu::always_inline]] inline void store_first(T* to, Vector<T> v, int count) {
+  static_assert(sizeof(T) == 4);
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_epi32(to, static_cast<__mmask16>((1u << count) - 1u), (__m512i)v);
+#else
+  for (int i = 0; i < count; ++i) to[i] = v[i];
+#endif
+}
+
+// A subset of a register's lanes.
+#if defined(__AVX512F__)
+
+template <class V>
+using LaneSet = std::conditional_t<sizeof(V) == 16 * sizeof(V{}[0]), __mmask16, __mmask8>;
+/// Lanes whose bit is set, of bits counted from the register's first lane.
+template <class V>
+[[gnu::always_inline]] inline LaneSet<V> lanes_of(unsigned bits) {
+  return static_cast<LaneSet<V>>(bits);
+}
+[[gnu::always_inline]] inline Narrow<std::uint32_t> add_where(Narrow<std::uint32_t> sum, __mmask8 where,
+                                                              Narrow<std::uint32_t> x) {
+  return (Narrow<std::uint32_t>)_mm256_mask_add_epi32((__m256i)sum, where, (__m256i)sum, (__m256i)x);
+}
+[[gnu::always_inline]] inline Narrow<std::uint64_t> add_where(Narrow<std::uint64_t> sum, __mmask8 where,
+                                                              Narrow<std::uint64_t> x) {
+  return (Narrow<std::uint64_t>)_mm256_mask_add_epi64((__m256i)sum, where, (__m256i)sum, (__m256i)x);
+}
+[[gnu::always_inline]] inline Narrow<std::uint32_t> subtract_where(Narrow<std::uint32_t> sum, __mmask8 where,
+                                                                   Narrow<std::uint32_t> x) {
+  return (Narrow<std::uint32_t>)_mm256_mask_sub_epi32((__m256i)sum, where, (__m256i)sum, (__m256i)x);
+}
+[[gnu::always_inline]] inline Narrow<std::uint64_t> subtract_where(Narrow<std::uint64_t> sum, __mmask8 where,
+                                                                   Narrow<std::uint64_t> x) {
+  return (Narrow<std::uint64_t>)_mm256_mask_sub_epi64((__m256i)sum, where, (__m256i)sum, (__m256i)x);
+}
+[[gnu::always_inline]] inline Words add_where(Words sum, __mmask16 where, Words x) {
+  return (Words)_mm512_mask_add_epi32((__m512i)sum, where, (__m512i)sum, (__m512i)x);
+}
+[[gnu::always_inline]] inline Vector<std::uint64_t> add_where(Vector<std::uint64_t> sum, __mmask8 where,
+                                                              Vector<std::uint64_t> x) {
+  return (Vector<std::uint64_t>)_mm512_mask_add_epi64((__m512i)sum, where, (__m512i)sum, (__m512i)x);
+}
+[[gnu::always_inline]] inline Floats select(__mmask16 where, Floats a, Floats b) {
+  return _mm512_mask_blend_ps(where, b, a);
+}
+
+#else
+
+template <class V>
+using LaneSet = V;
+template <class V>
+[[gnu::always_inline]] inline V lanes_of(unsigned bits) {
+  V own;
+  for (int i = 0; i < static_cast<int>(sizeof(V) / sizeof(own[0])); ++i) own[i] = 1u << i;
+  return (V)(((V{} + bits) & own) == own);
+}
+template <class V>
+[[gnu::always_inline]] inline V add_where(V sum, V where, V x) {
+  return sum + (x & where);
+}
+template <class V>
+[[gnu::always_inline]] inline V subtract_where(V sum, V where, V x) {
+  return sum - (x & where);
+}
+[[gnu::always_inline]] inline Floats select(Words where, Floats a, Floats b) {
+  return (Floats)(((Words)a & where) | ((Words)b & ~where));
+}
+
+#endif
+
+/// The lanes of strip `strip` of a panel's mask.
+template <class V>
+[[gnu::always_inline]] inline LaneSet<V> strip_of(unsigned mask, int strip) {
+  return lanes_of<V>(mask >> (strip * static_cast<int>(sizeof(V) / sizeof(V{}[0]))));
+}
+
+#if defined(__AVX512F__)
+
+[[gnu::always_inline]] inline unsigned sign_bits(Words x) { return _mm512_movepi32_mask((__m512i)x); }
+[[gnu::always_inline]] inline unsigned sign_bits(Vector<std::uint64_t> x) {
+  return _mm512_movepi64_mask((__m512i)x);
+}
+[[gnu::always_inline]] inline unsigned at_most(Ints a, Ints b) {
+  return _mm512_cmple_epi32_mask((__m512i)a, (__m512i)b);
+}
+[[gnu::always_inline]] inline unsigned at_most(Vector<std::int64_t> a, Vector<std::int64_t> b) {
+  return _mm512_cmple_epi64_mask((__m512i)a, (__m512i)b);
+}
+[[gnu::always_inline]] inline unsigned at_most(Floats a, Floats b) {
+  return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+}
+[[gnu::always_inline]] inline unsigned below(Floats a, Floats b) {
+  return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+[[gnu::always_inline]] inline __mmask16 is_zero(Floats a) {
+  return _mm512_cmp_ps_mask(a, Floats{}, _CMP_EQ_OQ);
+}
+[[gnu::always_inline]] inline Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+[[gnu::always_inline]] inline Floats square_root(Floats x) { return _mm512_sqrt_ps(x); }
+[[gnu::always_inline]] inline Floats larger(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+[[gnu::always_inline]] inline Ints larger(Ints a, Ints b) {
+  return (Ints)_mm512_max_epi32((__m512i)a, (__m512i)b);
+}
+[[gnu::always_inline]] inline __mmask16 differing(Ints a, Ints b) {
+  return _mm512_cmpneq_epi32_mask((__m512i)a, (__m512i)b);
+}
+/// To the nearest even integer.
+[[gnu::always_inline]] inline Ints rounded(Floats x) { return (Ints)_mm512_cvtps_epi32(x); }
+/// Set bits of every mask; x holds a mask a word.
+[[gnu::always_inline]] inline Words popcount(Words x) { return (Words)_mm512_popcnt_epi32((__m512i)x); }
+/// Sixteen-bit masks as 32-bit words.
+[[gnu::always_inline]] inline Words widen(const void* masks) {
+  return (Words)_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(masks)));
+}
+/// sum + the products of four unsigned bytes of `u` with four values in {-1, 0, 1} of `v`, in every word.
+[[gnu::always_inline]] inline Words dot4(Words sum, Words u, Words v) {
+  return (Words)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)v);
+}
+/// base[index] of every lane.
+[[gnu::always_inline]] inline Floats gather(const float* base, Ints index) {
+  return _mm512_i32gather_ps((__m512i)index, base, 4);
+}
+/// The four bytes at base + 2 * index.
+[[gnu::always_inline]] inline Words gather_at_pairs(const void* base, Ints index) {
+  return (Words)_mm512_i32gather_epi32((__m512i)index, base, 2);
+}
+
+#else
+
+template <class V>
+[[gnu::always_inline]] inline unsigned sign_bits(V x) {
+  constexpr bool wide = sizeof(x[0]) == 8;
+#if defined(__AVX2__)
+  if constexpr (wide) return static_cast<unsigned>(_mm256_movemask_pd((__m256d)x));
+  return static_cast<unsigned>(_mm256_movemask_ps((__m256)x));
+#else
+  if constexpr (wide) return static_cast<unsigned>(_mm_movemask_pd((__m128d)x));
+  return static_cast<unsigned>(_mm_movemask_ps((__m128)x));
+#endif
+}
+template <class V>
+[[gnu::always_inline]] inline unsigned at_most(V a, V b) {
+  return sign_bits(a <= b);
+}
+[[gnu::always_inline]] inline unsigned below(Floats a, Floats b) { return sign_bits(a < b); }
+[[gnu::always_inline]] inline Words is_zero(Floats a) { return (Words)(a == Floats{}); }
+[[gnu::always_inline]] inline Words popcount(Words x) {
+  x = x - ((x >> 1) & 0x55555555u);
+  x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
+  x = (x + (x >> 4)) & 0x0f0f0f0fu;
+  x = x + (x >> 8);
+  return (x + (x >> 16)) & 0x3fu;
+}
+[[gnu::always_inline]] inline Ints larger(Ints a, Ints b) { return a > b ? a : b; }
+[[gnu::always_inline]] inline Words differing(Ints a, Ints b) { return (Words)(a != b); }
+
+#if defined(__AVX2__)
+
+[[gnu::always_inline]] inline Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+[[gnu::always_inline]] inline Floats square_root(Floats x) { return _mm256_sqrt_ps(x); }
+[[gnu::always_inline]] inline Floats larger(Floats a, Floats b) { return _mm256_max_ps(a, b); }
+[[gnu::always_inline]] inline Ints rounded(Floats x) { return (Ints)_mm256_cvtps_epi32(x); }
+[[gnu::always_inline]] inline Words widen(const void* masks) {
+  return (Words)_mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(masks)));
+}
+[[gnu::always_inline]] inline Words dot4(Words sum, Words u, Words v) {
+  // Two products of a byte with -1, 0 or 1 never saturate 16 bits.
+  const __m256i pairs = _mm256_maddubs_epi16((__m256i)u, (__m256i)v);
+  return sum + (Words)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+[[gnu::always_inline]] inline Floats gather(const float* base, Ints index) {
+  return _mm256_i32gather_ps(base, (__m256i)index, 4);
+}
+[[gnu::always_inline]] inline Words gather_at_pairs(const void* base, Ints index) {
+  return (Words)_mm256_i32gather_epi32(static_cast<const int*>(base), (__m256i)index, 2);
+}
+
+#else
+
+[[gnu::always_inline]] inline Floats fma(Floats a, Floats b, Floats c) {
+  Floats result;
+  for (int i = 0; i < words; ++i) result[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return result;
+}
+[[gnu::always_inline]] inline Floats square_root(Floats x) { return _mm_sqrt_ps(x); }
+[[gnu::always_inline]] inline Floats larger(Floats a, Floats b) { return _mm_max_ps(a, b); }
+[[gnu::always_inline]] inline Ints rounded(Floats x) { return (Ints)_mm_cvtps_epi32(x); }
+[[gnu::always_inline]] inline Words widen(const void* masks) {
+  const __m128i narrow = _mm_loadl_epi64(static_cast<const __m128i*>(masks));
+  return (Words)_mm_unpacklo_epi16(narrow, _mm_setzero_si128());
+}
+[[gnu::always_inline]] inline Words dot4(Words sum, Words u, Words v) {
+  const Ints a = (Ints)u, b = (Ints)v;
+  Ints products{};
+  for (int byte = 0; byte < 4; ++byte) {
+    // A byte of 0 or 255 and a sign: the 16-bit product stands in the low half, its sign in the high one.
+    const Ints x = (a >> (8 * byte)) & 0xff;
+    const Ints y = (b << (24 - 8 * byte)) >> 24;
+    products += (Ints)_mm_madd_epi16((__m128i)x, (__m128i)y);
+  }
+  return sum + (Words)products;
+}
+[[gnu::always_inline]] inline Floats gather(const float* base, Ints index) {
+  return Floats{base[index[0]], base[index[1]], base[index[2]], base[index[3]]};
+}
+[[gnu::always_inline]] inline Words gather_at_pairs(const void* base, Ints index) {
+  Words result;
+  for (int i = 0; i < words; ++i) {
+    std::uint32_t word;
+    __builtin_memcpy(&word, static_cast<const unsigned char*>(base) + std::int64_t{index[i]} * 2, sizeof word);
+    result[i] = word;
+  }
+  return result;
+}
+
+#endif
+#endif
+
+[[gnu::always_inline]] inline Floats magnitude(Floats x) { return (Floats)((Words)x & 0x7fffffffu); }
+[[gnu::always_inline]] inline Floats to_floats(Words x) { return __builtin_convertvector((Ints)x, Floats); }
+
+}  // namespace
+}  // namespace relaxon

@@ -1,0 +1,368 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/file.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/process.hpp"
+
+namespace relaxon {
+namespace {
+
+using nlohmann::json;
+using testing::idx_file;
+using testing::Process;
+using testing::ProcessResult;
+using testing::TemporaryFolder;
+using testing::write_bytes;
+using Words = std::vector<std::string>;
+
+Words command(const Words& arguments) {
+  Words words{RELAXON_CLI};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return words;
+}
+
+ProcessResult relaxon_cli(const Words& arguments, std::string_view input = "", const std::string& out = "") {
+  return testing::run(command(arguments), input, out);
+}
+
+/// The command must fail with this exit code, one line on standard error and nothing on standard output.
+void check_refused(const Words& arguments, int status, const std::string& message) {
+  const ProcessResult result = relaxon_cli(arguments);
+  CAPTURE(arguments);
+  CHECK(result.status == status);
+  CHECK(result.err == "relaxon: " + message + "\n");
+  CHECK(result.out.empty());
+}
+
+/// A folder with a small data set of 4 x 4 pixels and a network for it.
+class Workplace {
+ public:
+  Workplace() {
+    write_images("train", 60);
+    write_images("t10k", 30);
+    write_bytes(network(), R"([network]
+sizes = [16, 12, 10]
+seed = 1
+[[edge]]
+receiver = 1
+sender = 0
+module = "FullyConnected"
+strength = 1
+threshold = 1
+[[edge]]
+receiver = 1
+sender = 1
+module = "RecurrentDiscrete"
+j_d = 0.5
+threshold = 1
+[[edge]]
+receiver = 2
+sender = 1
+module = "FullyConnected"
+strength = 1
+threshold = 1
+[[edge]]
+receiver = 2
+sender = 2
+module = "OutputLayer"
+[data]
+name = "idx"
+path = ")" + folder_.path().string() +
+                               R"("
+batch_size = 4
+[schedule]
+kind = "two-phase"
+iterations = 2
+[optimizer]
+name = "adam"
+lr = 0.01
+[train]
+epochs = 3
+)");
+  }
+
+  std::string network() const { return folder_ / "net.toml"; }
+  std::string operator/(std::string_view name) const { return folder_ / name; }
+
+ private:
+  void write_images(const std::string& part, std::uint32_t count) const {
+    std::string pixels, classes;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      classes.push_back(static_cast<char>(i * 7 % 10));
+      for (std::uint32_t p = 0; p < 16; ++p)
+        pixels.push_back(static_cast<char>((i * 31 + p * p * 17 + i * p) % 256));
+    }
+    write_bytes(folder_ / (part + "-images-idx3-ubyte"), idx_file(2051, {count, 4, 4}, pixels));
+    write_bytes(folder_ / (part + "-labels-idx1-ubyte"), idx_file(2049, {count}, classes));
+  }
+
+  TemporaryFolder folder_;
+};
+
+/// The JSON lines of a command that must succeed.
+std::vector<json> json_lines(const Words& arguments) {
+  const ProcessResult result = relaxon_cli(arguments);
+  CAPTURE(arguments, result.err);
+  REQUIRE(result.status == 0);
+  std::vector<json> lines;
+  std::istringstream out(result.out);
+  for (std::string line; std::getline(out, line);) lines.push_back(json::parse(line));
+  REQUIRE_FALSE(lines.empty());
+  return lines;
+}
+
+std::vector<std::string> keys_of(const json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.push_back(key);
+  return keys;  // sorted, as json keeps them
+}
+
+TEST_CASE("--version and --help go to standard output", "[cli]") {
+  const ProcessResult version = relaxon_cli({"--version"});
+  CHECK(version.status == 0);
+  CHECK(version.out == "relaxon 0.1.0\n");
+  CHECK(version.err.empty());
+  const ProcessResult help = relaxon_cli({"--help"});
+  CHECK(help.status == 0);
+  for (const char* name : {"train", "evaluate", "plan", "opt"})
+    CHECK(help.out.find(name) != std::string::npos);
+  const ProcessResult train = relaxon_cli({"train", "--help"});
+  CHECK(train.status == 0);
+  for (const char* name : {"--epochs", "--steps", "--threads", "--backend", "--seed", "--data-seed", "--data",
+                           "--out", "--resume", "--set", "--json"}) {
+    CHECK(train.out.find(name) != std::string::npos);
+  }
+}
+
+TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
+  const std::string network = std::string(RELAXON_NETWORKS_DIR) + "/mnist_dense.toml";
+  const std::string hint = " (relaxon --help, relaxon COMMAND --help)";
+  check_refused({}, 2, "expected a command: train, evaluate, plan or opt" + hint);
+  check_refused({"frobnicate"}, 2, "The following argument was not expected: frobnicate" + hint);
+  check_refused({"train"}, 2, "FILE is required" + hint);
+  check_refused({"train", network, "--frobnicate"}, 2,
+                "The following argument was not expected: --frobnicate" + hint);
+  check_refused({"train", network, "--backend", "abacus"}, 2,
+                "--backend: abacus is not a backend; expected interpreter" + hint);
+  check_refused({"opt", "x.rx", "--passes", "cse,dce"}, 2,
+                "--passes: cse is not a pass; there are none yet, expected \"\"" + hint);
+  for (const Words& arguments :
+       {Words{"train", network, "--threads", "0"}, Words{"train", network, "--seed", "-1"},
+        Words{"train", network, "--epochs", "-1"}, Words{"train", network, "--steps", "0"},
+        Words{"plan", network, "--stage", "cooked"}, Words{"plan", network, "--what", "sleep"}}) {
+    const ProcessResult result = relaxon_cli(arguments);
+    CAPTURE(arguments, result.err);
+    CHECK(result.status == 2);
+    CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+    CHECK(result.err.starts_with("relaxon: "));
+    CHECK(result.out.empty());
+  }
+}
+
+TEST_CASE("bad input is one line and exit code 1", "[cli]") {
+  const Workplace place;
+  check_refused({"train", place / "missing.toml"}, 1, place / "missing.toml: no such file");
+  write_bytes(place / "two\nlines.toml", "[network]\n");
+  check_refused({"train", place / "two\nlines.toml"}, 1,
+                place / "two lines.toml:1: edge: expected a list of tables [[edge]], found nothing");
+  check_refused(
+      {"train", place.network(), "--set", "network.seed=x"}, 1,
+      "--set network.seed=x: network.seed: expected an integer 0 .. 9223372036854775807, found \"x\"");
+  check_refused({"train", place.network(), "--data", place / "nowhere"}, 1,
+                place / "nowhere/train-images-idx3-ubyte: no such file, plain or .gz");
+  check_refused(
+      {"train", place.network(), "--set", "network.sizes=[15, 12, 10]"}, 1,
+      place.network() + ": network.sizes: expected an input of size (16), as the data give, found (15)");
+  check_refused({"evaluate", place.network(), "--checkpoint", place / "none"}, 1,
+                place / "none: no such file");
+  check_refused({"train", place.network(), "--resume", place / "none"}, 1,
+                place / "none/checkpoint.safetensors: no such file");
+  check_refused({"opt", place / "none.rx"}, 1, place / "none.rx: no such file");
+}
+
+TEST_CASE("bad input leaves no folder behind", "[cli]") {
+  const Workplace place;
+  const std::string out = place / "out";
+  CHECK(relaxon_cli({"train", place.network(), "--out", out, "--set", "train.epochs=x"}).status == 1);
+  CHECK(relaxon_cli({"train", place.network(), "--out", out, "--data", place / "nowhere"}).status == 1);
+  CHECK_FALSE(std::filesystem::exists(out));
+}
+
+TEST_CASE("training prints its JSON lines", "[cli]") {
+  const Workplace place;
+  const auto lines = json_lines({"train", place.network(), "--json", "--epochs", "2"});
+  REQUIRE(lines.size() == 4);
+  CHECK(keys_of(lines[0]) == Words{"backend", "cache_hits", "compile_ms", "compiles", "event", "threads"});
+  CHECK(lines[0]["event"] == "start");
+  CHECK(lines[0]["backend"] == "interpreter");
+  for (int epoch : {1, 2}) {
+    const json& line = lines[static_cast<std::size_t>(epoch)];
+    CHECK(keys_of(line) == Words{"epoch", "eval_seconds", "event", "images_per_second", "seconds",
+                                 "test_accuracy", "train_accuracy", "train_step_us"});
+    CHECK(line["event"] == "epoch");
+    CHECK(line["epoch"] == epoch);
+  }
+  CHECK(keys_of(lines[3]) == Words{"digest", "event", "peak_rss_mb", "test_accuracy"});
+  CHECK(lines[3]["event"] == "end");
+  CHECK(lines[3]["digest"].get<std::string>().find_first_not_of("0123456789abcdef") == std::string::npos);
+  CHECK(lines[3]["digest"].get<std::string>().size() == 16);
+  CHECK(lines[3]["test_accuracy"] == lines[2]["test_accuracy"]);
+}
+
+TEST_CASE("a seed gives one digest, another seed another", "[cli]") {
+  const Workplace place;
+  const auto digest = [&](const Words& more) {
+    Words words{"train", place.network(), "--json", "--epochs", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return json_lines(words).back()["digest"];
+  };
+  CHECK(digest({}) == digest({}));
+  CHECK(digest({"--seed", "2"}) == digest({"--set", "network.seed=2"}));
+  CHECK(digest({"--seed", "2"}) != digest({}));
+  CHECK(digest({"--data-seed", "2"}) != digest({}));
+  CHECK(digest({"--steps", "3"}) != digest({}));
+}
+
+TEST_CASE("training leaves checkpoint, history and plot", "[cli]") {
+  const Workplace place;
+  const std::string out = place / "out";
+  const ProcessResult result = relaxon_cli({"train", place.network(), "--out", out});
+  CHECK(result.status == 0);
+  CHECK(result.err.empty());
+  CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 4);
+  for (const char* name : {"checkpoint.safetensors", "history.csv", "accuracy.svg"}) {
+    CHECK(std::filesystem::exists(std::filesystem::path(out) / name));
+  }
+  CHECK(read_file(out + "/accuracy.svg").find("</svg>") != std::string::npos);
+  check_refused({"train", place.network(), "--out", out}, 1,
+                out + "/checkpoint.safetensors: there are results of another training; go on with --resume " +
+                    out + " or remove them");
+}
+
+TEST_CASE("without gnuplot a line says so and the rest is there", "[cli]") {
+  const Workplace place;
+  const std::string out = place / "out";
+  const ProcessResult result = testing::run(
+      {"/usr/bin/env", "PATH=" + place / "nowhere", RELAXON_CLI, "train", place.network(), "--out", out});
+  CHECK(result.status == 0);
+  CHECK(result.err == "relaxon: no accuracy plot: gnuplot is not installed\n");
+  CHECK(std::filesystem::exists(out + "/history.csv"));
+  CHECK_FALSE(std::filesystem::exists(out + "/accuracy.svg"));
+}
+
+TEST_CASE("training that is stopped goes on to the same digest", "[cli]") {
+  const Workplace place;
+  const std::string out = place / "out";
+  const Words training{"train", place.network(), "--json", "--epochs", "200"};
+  const json whole = json_lines(training).back();
+  for (const int number : {SIGINT, SIGTERM}) {
+    std::filesystem::remove_all(out);
+    Words interrupted = training;
+    interrupted.insert(interrupted.end(), {"--out", out});
+    Process process(command(interrupted));
+    REQUIRE(process.wait_for("\"event\":\"epoch\""));
+    process.signal(number);
+    const ProcessResult result = process.wait();
+    CHECK(result.status == 128 + number);
+    CHECK(result.out.find("\"event\":\"end\"") == std::string::npos);
+    CHECK(result.err.starts_with("relaxon: stopped after "));
+    CHECK(result.err.ends_with("; go on with: relaxon train " + place.network() +
+                               " --set train.epochs=200 --resume " + out + "\n"));
+    CHECK(json_lines({"train", place.network(), "--json", "--epochs", "200", "--resume", out})
+              .back()["digest"] == whole["digest"]);
+  }
+}
+
+TEST_CASE("training that is stopped without a folder says that nothing is saved", "[cli]") {
+  const Workplace place;
+  Process process(command({"train", place.network(), "--epochs", "1000000"}));
+  REQUIRE(process.wait_for("epoch 1/1000000"));
+  process.signal(SIGTERM);
+  const ProcessResult result = process.wait();
+  CHECK(result.status == 128 + SIGTERM);
+  CHECK(result.err.ends_with("; nothing is saved without --out\n"));
+}
+
+TEST_CASE("a checkpoint is evaluated to the accuracy that training reported", "[cli]") {
+  const Workplace place;
+  const std::string out = place / "out";
+  const json end = json_lines({"train", place.network(), "--json", "--out", out}).back();
+  const std::string checkpoint = out + "/checkpoint.safetensors";
+  const json result = json_lines({"evaluate", place.network(), "--json", "--checkpoint", checkpoint}).back();
+  CHECK(result["test_accuracy"] == end["test_accuracy"]);
+  CHECK(result["digest"] == end["digest"]);
+  const ProcessResult untrained = relaxon_cli({"evaluate", place.network()});
+  CHECK(untrained.status == 0);
+  CHECK(untrained.out.starts_with("test accuracy 0."));
+
+  std::string damaged = read_file(checkpoint);
+  damaged[damaged.size() - 1] = static_cast<char>(damaged[damaged.size() - 1] ^ 1);
+  write_bytes(checkpoint, damaged);
+  const ProcessResult refused = relaxon_cli({"evaluate", place.network(), "--checkpoint", checkpoint});
+  CHECK(refused.status == 1);
+  CHECK(refused.err.starts_with("relaxon: " + checkpoint + ": "));
+  CHECK(std::count(refused.err.begin(), refused.err.end(), '\n') == 1);
+}
+
+TEST_CASE("a plan is IR text that opt prints as it is", "[cli]") {
+  const Workplace place;
+  for (const std::string what : {"train", "evaluate"}) {
+    const ProcessResult plan = relaxon_cli({"plan", place.network(), "--what", what});
+    CHECK(plan.status == 0);
+    CHECK(plan.err.empty());
+    CHECK(plan.out.starts_with("graph "));
+    write_bytes(place / "plan.rx", plan.out);
+    CHECK(relaxon_cli({"opt", place / "plan.rx", "--passes", ""}).out == plan.out);
+    CHECK(relaxon_cli({"opt", "-", "--passes", ""}, plan.out).out == plan.out);
+  }
+}
+
+TEST_CASE("IR text with an error is refused with its place", "[cli]") {
+  const ProcessResult result = relaxon_cli({"opt", "-"}, "graph \"x\" fixed 20\n%a = frobnicate %b\n");
+  CHECK(result.status == 1);
+  CHECK(result.err.starts_with("relaxon: standard input:2:"));
+  CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+  CHECK(result.out.empty());
+}
+
+TEST_CASE("standard output that can't be written is reported", "[cli]") {
+  const Workplace place;
+  const ProcessResult result = relaxon_cli({"plan", place.network()}, "", "/dev/full");
+  CHECK(result.status == 1);
+  CHECK(result.err == "relaxon: standard output: No space left on device\n");
+}
+
+TEST_CASE("a reader that goes away ends the program quietly and saves the training", "[cli]") {
+  const Workplace place;
+  const std::string pipe = place / "pipe";
+  const std::string out = place / "out";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  REQUIRE(reader >= 0);
+  Process process(command({"train", place.network(), "--epochs", "1000000", "--out", out}), "", pipe);
+  std::string line;
+  while (line.empty() && !process.ended()) {
+    char byte = 0;
+    if (::read(reader, &byte, 1) == 1) line += byte;
+  }
+  ::close(reader);
+  const ProcessResult result = process.wait();
+  CHECK(result.status == 128 + SIGPIPE);
+  CHECK(result.err.starts_with("relaxon: stopped after "));
+  CHECK(std::filesystem::exists(out + "/checkpoint.safetensors"));
+}
+
+}  // namespace
+}  // namespace relaxon

@@ -1,0 +1,312 @@
+#include <cmath>
+
+#include "core/math.hpp"
+#include "tests/support/panels.hpp"
+
+namespace relaxon {
+namespace {
+
+using testing::available_isas;
+using testing::Connections;
+using testing::Draw;
+using testing::Panels;
+using testing::same;
+using testing::Signs;
+using testing::stride_of;
+
+constexpr StepRule all_rules[] = {StepRule::sgd, StepRule::momentum, StepRule::nesterov, StepRule::adam, StepRule::adamw};
+constexpr Sender::Kind sender_kinds[] = {Sender::Kind::signs, Sender::Kind::pair, Sender::Kind::bytes, Sender::Kind::real};
+constexpr Errors::Kind error_kinds[] = {Errors::Kind::signs, Errors::Kind::pair, Errors::Kind::real};
+
+int moments_of(StepRule rule) {
+  return rule == StepRule::sgd ? 0 : rule == StepRule::adam || rule == StepRule::adamw ? 2 : 1;
+}
+
+/// Both sides of a correlation, and their values as section 11 sees them.
+struct Sides {
+  Sides(Draw& draw, Sender::Kind sender, Errors::Kind error, std::int64_t batch_size, std::int64_t d, std::int64_t K, double silent)
+      : batch(batch_size), u_signs(draw, batch, d, 0.1), v_signs(draw, batch, K, silent), bytes(batch, d, 0), u_real(batch, d, 0), v_real(batch, K, 0) {
+    for (std::int64_t b = 0; b < batch; ++b) {
+      for (std::int64_t j = 0; j < d; ++j) {
+        bytes.at(b, j) = static_cast<std::uint8_t>(draw.chance(0.3) ? 255 : draw.between(0, 255));
+        u_real.at(b, j) = draw.real();
+      }
+      for (std::int64_t k = 0; k < K; ++k) v_real.at(b, k) = draw.chance(silent) ? 0 : draw.real();
+    }
+    u = {sender, u_signs.in(), bytes.data(), u_real.data(), draw.real(), draw.real()};
+    v = {error, v_signs.in(), v_real.data(), draw.real(), draw.real()};
+  }
+  Sides(const Sides&) = delete;
+  Sides& operator=(const Sides&) = delete;
+
+  bool u_counts() const { return u.kind == Sender::Kind::signs || u.kind == Sender::Kind::bytes; }
+  std::int64_t u_count(std::int64_t b, std::int64_t j) const {
+    return u.kind == Sender::Kind::bytes ? bytes.at(b, j) : u_signs.at(b, j);
+  }
+  float u_value(std::int64_t b, std::int64_t j) const {
+    if (u.kind == Sender::Kind::real) return u_real.at(b, j);
+    const int sign = u_signs.at(b, j);
+    if (u.kind == Sender::Kind::pair) return sign > 0 ? u.a : sign < 0 ? u.b : 0;
+    return static_cast<float>(u_count(b, j));
+  }
+  float v_value(std::int64_t b, std::int64_t k) const {
+    if (v.kind == Errors::Kind::real) return v_real.at(b, k);
+    const int sign = v_signs.at(b, k);
+    if (v.kind == Errors::Kind::pair) return sign > 0 ? v.a : sign < 0 ? v.b : 0;
+    return static_cast<float>(sign);
+  }
+
+  float s(std::int64_t j, std::int64_t k) const {
+    std::int64_t exact = 0, n_a = 0, n_b = 0;
+    float chain = 0;
+    const bool by_error = u_counts() && v.kind == Errors::Kind::pair;
+    const bool by_sender = u.kind == Sender::Kind::pair && v.kind == Errors::Kind::signs;
+    for (std::int64_t b = 0; b < batch; ++b) {
+      if (by_error || by_sender) {
+        const int which = by_error ? v_signs.at(b, k) : u_signs.at(b, j);
+        const std::int64_t amount = by_error ? u_count(b, j) : v_signs.at(b, k);
+        if (which > 0) n_a += amount;
+        if (which < 0) n_b += amount;
+      } else if (u_counts() && v.kind == Errors::Kind::signs) {
+        exact += u_count(b, j) * v_signs.at(b, k);
+      } else if (v_value(b, k) != 0) {
+        chain = std::fma(u_value(b, j), v_value(b, k), chain);
+      }
+    }
+    if (by_error) return std::fma(v.a, static_cast<float>(n_a), v.b * static_cast<float>(n_b));
+    if (by_sender) return std::fma(u.a, static_cast<float>(n_a), u.b * static_cast<float>(n_b));
+    return u_counts() && v.kind == Errors::Kind::signs ? static_cast<float>(exact) : chain;
+  }
+
+  std::int64_t batch;
+  Signs u_signs, v_signs;
+  Panels<std::uint8_t> bytes;
+  Panels<float> u_real, v_real;
+  Sender u;
+  Errors v;
+};
+
+std::vector<float> random_scalars(Draw& draw, StepRule rule, bool decays) {
+  const float rate = 0.01f + std::fabs(draw.real()), decay = decays ? 0.013f : 0.0f;
+  switch (rule) {
+    case StepRule::sgd: return {rate, decay};
+    case StepRule::momentum:
+    case StepRule::nesterov: return {rate, decay, 0.9f, 0.11f};
+    case StepRule::adam: return {rate, decay, 0.9f, 0.1f, 0.999f, 0.001f, 0.003f, 1.7f, 1e-8f};
+    case StepRule::adamw: return {rate, decay, 0.9f, 0.1f, 0.999f, 0.001f, 0.003f, 1.7f, 1e-8f, 0.02f};
+  }
+  return {};
+}
+
+/// One entry's step, as section 11 writes it.
+void plain_step(StepRule rule, const std::vector<float>& c, float s, float& w, float& m, float& v) {
+  if (rule == StepRule::sgd) {
+    const float decayed = c[1] == 0 ? w : std::fma(-c[1], w, w);
+    w = s == 0 ? decayed : std::fma(c[0], s, decayed);
+    return;
+  }
+  const float g = s == 0 ? c[1] * w : std::fma(-c[0], s, c[1] * w);
+  if (moments_of(rule) == 1) {
+    m = std::fma(c[2], m, g);
+    w = std::fma(-c[3], rule == StepRule::nesterov ? std::fma(c[2], m, g) : m, w);
+    return;
+  }
+  if (rule == StepRule::adamw) w = std::fma(-c[9], w, w);
+  m = std::fma(c[3], g, c[2] * m);
+  v = std::fma(c[5] * g, g, c[4] * v);
+  w = w - c[6] * m / std::fma(std::sqrt(v), c[7], c[8]);
+}
+
+/// Weights with moments, some of the moments about to become subnormal.
+struct Parameters {
+  Parameters(Draw& draw, std::size_t n) : w(draw.reals(n)), m(draw.reals(n)), v(draw.reals(n)) {
+    for (float& x : v) x = std::fabs(x);
+    for (std::size_t i = 0; i < n; i += 7) m[i] = 1.2e-38f;
+  }
+  std::vector<float> w, m, v;
+};
+
+bool same_numbers(const std::vector<float>& a, const std::vector<float>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+}
+
+/// A trainable entry: its place in storage, its sender and its receiver.
+struct Entry {
+  std::size_t at;
+  std::int64_t j, k;
+};
+
+/// The plain update of `entries`; returns the largest change.
+float plain_update(StepRule rule, const std::vector<float>& c, const Sides& sides, const std::vector<Entry>& entries, Parameters& p) {
+  float largest = 0;
+  for (const Entry& e : entries) {
+    const float before = p.w[e.at];
+    plain_step(rule, c, sides.s(e.j, e.k), p.w[e.at], p.m[e.at], p.v[e.at]);
+    largest = std::max(largest, std::fabs(p.w[e.at] - before));
+  }
+  return largest;
+}
+
+void check(const UpdateReport& report, float largest, const Parameters& actual, const Parameters& expected) {
+  REQUIRE(report.finite);
+  REQUIRE(report.largest_change == largest);
+  REQUIRE(same_numbers(actual.w, expected.w));
+  REQUIRE(same_numbers(actual.m, expected.m));
+  REQUIRE(same_numbers(actual.v, expected.v));
+}
+
+/// Calls `test` with every instruction set, rule and pair of kinds, a few times each.
+template <class Test>
+void for_each_update(std::uint64_t seed, Test test) {
+  const FlushToZero mode;
+  for (const Isa isa : available_isas()) {
+    Draw draw(seed);
+    for (const StepRule rule : all_rules) {
+      for (const Sender::Kind u : sender_kinds) {
+        for (const Errors::Kind v : error_kinds) {
+          for (int round = 0; round < 6; ++round) {
+            INFO(name_of(isa) << " rule " << int(rule) << " kinds " << int(u) << ' ' << int(v) << " round " << round);
+            test(kernels(isa), draw, rule, u, v, round);
+          }
+        }
+      }
+    }
+  }
+}
+
+/// How many errors are 0: none, most or all of them.
+double silence(int round) { return round % 3 == 0 ? 0.1 : round % 3 == 1 ? 0.97 : 1.0; }
+
+TEST_CASE("dense updates are section 11's", "[kernels]") {
+  for_each_update(21, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v, int round) {
+    const bool square = round % 2 == 0;
+    const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 40), K = square ? d : draw.between(1, 70);
+    const std::int64_t stride = stride_of(K);
+    const Sides sides(draw, u, v, batch, d, K, silence(round));
+    const auto c = random_scalars(draw, rule, draw.chance(0.5));
+    Parameters actual(draw, static_cast<std::size_t>(d * stride));
+    std::vector<Entry> entries;
+    for (std::int64_t j = 0; j < d; ++j) {
+      for (std::int64_t k = 0; k < stride; ++k) {
+        const auto at = static_cast<std::size_t>(j * stride + k);
+        if (k >= K) {
+          actual.w[at] = actual.m[at] = actual.v[at] = 0;
+        } else if (!square || j != k) {
+          entries.push_back({at, j, k});
+        }
+      }
+    }
+    Parameters expected = actual;
+    const float largest = plain_update(rule, c, sides, entries, expected);
+
+    std::vector<float> scratch(static_cast<std::size_t>(update_scratch(u, v, panels_of(batch), stride)));
+    const UpdateArguments<DenseWeight<float>> arguments{
+        rule, c.data(), sides.u, sides.v, panels_of(batch), {actual.w.data(), d, K, stride},
+        {moments_of(rule) > 0 ? actual.m.data() : nullptr, moments_of(rule) > 1 ? actual.v.data() : nullptr}, square, scratch.data()};
+    std::vector<float> s(actual.w.size(), std::numeric_limits<float>::quiet_NaN()), expected_s(actual.w.size());
+    for (const Entry& e : entries) expected_s[e.at] = sides.s(e.j, e.k);
+    table.correlate_dense(arguments, s.data());
+    REQUIRE(same_numbers(s, expected_s));
+    check(table.update_dense(arguments), largest, actual, expected);
+  });
+}
+
+TEST_CASE("sparse updates are section 11's", "[kernels]") {
+  for_each_update(22, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v, int round) {
+    const bool square = round % 2 == 0;
+    const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 100), K = square ? d : draw.between(1, 70);
+    const Connections connections(draw, d, K, round == 5 ? 1.0 : 0.3);
+    const Sides sides(draw, u, v, batch, d, K, silence(round));
+    const auto c = random_scalars(draw, rule, draw.chance(0.5));
+    Parameters actual(draw, connections.entries());
+    std::vector<Entry> entries;
+    for (std::int64_t k = 0; k < K; ++k) {
+      for (auto e = static_cast<std::size_t>(connections.offsets[static_cast<std::size_t>(k)]);
+           e < static_cast<std::size_t>(connections.offsets[static_cast<std::size_t>(k) + 1]); ++e) {
+        if (!square || connections.sender[e] != k) entries.push_back({e, connections.sender[e], k});
+      }
+    }
+    Parameters expected = actual;
+    const float largest = plain_update(rule, c, sides, entries, expected);
+
+    const UpdateArguments<SparseWeight<float>> arguments{
+        rule, c.data(), sides.u, sides.v, panels_of(batch), connections.weight(actual.w.data()),
+        {moments_of(rule) > 0 ? actual.m.data() : nullptr, moments_of(rule) > 1 ? actual.v.data() : nullptr}, square, nullptr};
+    std::vector<float> s(actual.w.size(), std::numeric_limits<float>::quiet_NaN()), expected_s(actual.w.size());
+    for (const Entry& e : entries) expected_s[e.at] = sides.s(e.j, e.k);
+    table.correlate_sparse(arguments, s.data());
+    REQUIRE(same_numbers(s, expected_s));
+    check(table.update_sparse(arguments), largest, actual, expected);
+  });
+}
+
+TEST_CASE("a step from a stored S leaves fixed entries alone", "[kernels]") {
+  const FlushToZero mode;
+  for (const Isa isa : available_isas()) {
+    Draw draw(23);
+    for (const StepRule rule : all_rules) {
+      for (int round = 0; round < 20; ++round) {
+        INFO(name_of(isa) << " rule " << int(rule) << " round " << round);
+        const auto n = static_cast<std::size_t>(draw.between(1, 200));
+        const auto c = random_scalars(draw, rule, round % 2);
+        const auto s = draw.reals(n);
+        Parameters actual(draw, n), expected = actual;
+        std::vector<std::int32_t> fixed;
+        float largest = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+          if (round % 4 != 0 && draw.chance(0.1)) {
+            fixed.push_back(static_cast<std::int32_t>(i));
+            continue;
+          }
+          plain_step(rule, c, s[i], expected.w[i], expected.m[i], expected.v[i]);
+          largest = std::max(largest, std::fabs(expected.w[i] - actual.w[i]));
+        }
+        const UpdateReport report = kernels(isa).apply(rule, c.data(), s.data(), static_cast<std::int64_t>(n), fixed, actual.w.data(),
+                                                       moments_of(rule) > 0 ? actual.m.data() : nullptr,
+                                                       moments_of(rule) > 1 ? actual.v.data() : nullptr);
+        check(report, largest, actual, expected);
+      }
+    }
+  }
+}
+
+TEST_CASE("an update reports numbers that aren't finite", "[kernels]") {
+  const FlushToZero mode;
+  for (const Isa isa : available_isas()) {
+    for (const StepRule rule : all_rules) {
+      for (std::size_t at : {0u, 15u, 16u, 20u}) {
+        INFO(name_of(isa) << " rule " << int(rule) << " entry " << at);
+        Draw draw(24);
+        const auto c = random_scalars(draw, rule, false);
+        Parameters p(draw, 21);
+        std::vector<float> s(21, 1.0f);
+        s[at] = 3e38f;  // its product with the rate, or its square, is infinite
+        std::vector<float> scalars = c;
+        scalars[0] = 2.0f;
+        const UpdateReport report = kernels(isa).apply(rule, scalars.data(), s.data(), 21, {}, p.w.data(), p.m.data(), p.v.data());
+        CHECK(!report.finite);
+      }
+    }
+  }
+}
+
+TEST_CASE("padding of a dense weight stays 0 without an epsilon", "[kernels]") {
+  const FlushToZero mode;
+  for (const Isa isa : available_isas()) {
+    Draw draw(25);
+    const Sides sides(draw, Sender::Kind::signs, Errors::Kind::signs, 16, 3, 5, 0.0);
+    std::vector<float> w(3 * 16), m(w), v(w);
+    for (std::size_t i = 0; i < w.size(); ++i) {
+      if (i % 16 < 5) w[i] = m[i] = v[i] = 1;
+    }
+    const std::vector<float> c{0.1f, 0.0f, 0.9f, 0.1f, 0.999f, 0.001f, 0.003f, 1.7f, 0.0f};
+    std::vector<float> scratch(static_cast<std::size_t>(update_scratch(Sender::Kind::signs, Errors::Kind::signs, 1, 16)));
+    const UpdateReport report = kernels(isa).update_dense(
+        {StepRule::adam, c.data(), sides.u, sides.v, 1, {w.data(), 3, 5, 16}, {m.data(), v.data()}, false, scratch.data()});
+    CHECK(report.finite);
+    for (std::size_t i = 0; i < w.size(); ++i) CHECK((i % 16 < 5 || (w[i] == 0 && m[i] == 0 && v[i] == 0)));
+  }
+}
+
+}  // namespace
+}  // namespace relaxon
