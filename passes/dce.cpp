@@ -15,7 +15,7 @@ class Liveness {
     for (std::size_t i = 0; i < graph.op_count(); ++i) {
       const OpId id{static_cast<std::int32_t>(i)};
       const OpKind kind = graph.op(id).kind;
-      if (kind == OpKind::ret || has_trait(kind, trait::effect)) need(id);
+      if (kind == OpKind::ret || kind == OpKind::slice || has_trait(kind, trait::effect)) need(id);
     }
     while (!work_.empty()) {
       const ValueId value = work_.back();
@@ -50,9 +50,6 @@ class Liveness {
     if (!op.operands.empty()) need(op.operands[0]);
     for (std::size_t c = 0; c < op.results.size(); ++c) {
       if (is_watched(op, c)) need_carry(op, c);
-    }
-    for (const OpId inside : graph_.block(*op.body).ops) {
-      if (graph_.op(inside).kind == OpKind::slice) need(inside);
     }
   }
 

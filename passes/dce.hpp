@@ -15,8 +15,8 @@ namespace relaxon {
 ///     }
 ///     return "a" %a                                       return "a" %a
 ///
-/// Scans and loops without carries go. Bindings stay: they are the graph's signature; so do slices of what
-/// stays, which give the batch axis its length.
+/// Scans and loops that are left with nothing go. Bindings stay: they are the graph's signature. So do
+/// slices: they give the batch axis its length.
 Graph dce(const Graph& graph);
 
 }  // namespace relaxon

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "ir/rewriter.hpp"
+#include "passes/analysis/blocks.hpp"
 #include "passes/analysis/uses.hpp"
 
 namespace relaxon {
@@ -77,9 +78,10 @@ class Grouping {
   Group step(OpId id, const Op& apply) const {
     const ValueId correlation = apply.operands[apply.operands.size() - 2];
     const Op* op = graph_.definition(correlation);
-    const bool fits =
-        op && op->kind == OpKind::correlate && op->block == apply.block && uses_.of(correlation).size() == 1;
-    return fits ? Group{id, {graph_.value(correlation).op, id}} : Group{id, {id}};
+    const OpId from = graph_.value(correlation).op;
+    const bool fits = op && op->kind == OpKind::correlate && op->block == apply.block &&
+                      uses_.of(correlation).size() == 1 && !slices_between(graph_, from, id);
+    return fits ? Group{id, {from, id}} : Group{id, {id}};
   }
 
   const Graph& graph_;

@@ -25,8 +25,7 @@ class PhaseFusion final : public Rewriter {
  private:
   bool may_fuse(const Op& op) const {
     return op.kind == OpKind::scan && std::get<ScanAttributes>(op.attributes).until_unchanged.empty() &&
-           !op.results.empty() && !contains(source(), *op.body, OpKind::probe) &&
-           !contains(source(), *op.body, OpKind::slice);
+           !op.results.empty() && !contains(source(), *op.body, OpKind::probe);
   }
 
   /// The scan that this one goes on with, and nothing else does.
@@ -35,8 +34,10 @@ class PhaseFusion final : public Rewriter {
     const OpId first = source().value(op.operands[1]).op;
     if (first.index < 0) return std::nullopt;
     const Op& other = source().op(first);
-    if (!may_fuse(other) || other.block != op.block || other.results.size() != op.results.size())
+    if (!may_fuse(other) || other.block != op.block || other.results.size() != op.results.size() ||
+        slices_between(source(), first, id)) {
       return std::nullopt;
+    }
     for (std::size_t c = 0; c < op.results.size(); ++c) {
       const ValueId passed_on = other.results[c];
       if (op.operands[c + 1] != passed_on || uses_.of(passed_on) != std::vector<OpId>{id})

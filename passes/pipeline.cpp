@@ -23,11 +23,11 @@ namespace {
 
 constexpr std::array<Pass, 11> table{{
     {"canonicalize", "updates become an error and a correlation; sums of one message vanish", canonicalize},
+    {"scan_carry", "carries that no iteration changes vanish", scan_carry},
     {"zeros", "linear ops of zeros are zeros", fold_zeros},
     {"hoist", "what no iteration changes is computed before the scan or the epoch", hoist},
     {"code_book", "messages of labels are computed once per class, outside the epoch", code_book},
     {"cse", "equal ops of equal operands are computed once", cse},
-    {"scan_carry", "carries that no iteration changes vanish", scan_carry},
     {"dce", "what nothing needs is not computed", dce},
     {"fuse_phase", "phases that iterate the same body are one phase", fuse_phase},
     {"advance", "messages of changing states are carried and brought up to date by what changed", advance},
@@ -35,10 +35,11 @@ constexpr std::array<Pass, 11> table{{
     {"fuse", "fields with their thresholds and errors, correlations with their updates are one region", fuse},
 }};
 
-/// What runs when. advance leaves messages of zeros to the passes that come a second time.
-constexpr std::array<std::string_view, 14> order{"canonicalize", "zeros", "hoist",      "code_book", "cse",
-                                                 "scan_carry",   "dce",   "fuse_phase", "advance",   "zeros",
-                                                 "cse",          "dce",   "exit",       "fuse"};
+/// What runs when. The sums of fuse_phase and the messages of zeros of advance are for passes that come
+/// again.
+constexpr std::array<std::string_view, 15> order{
+    "canonicalize", "scan_carry", "zeros", "hoist", "code_book", "cse",  "dce", "fuse_phase",
+    "hoist",        "advance",    "zeros", "cse",   "dce",       "exit", "fuse"};
 
 const Pass* find(std::string_view name) {
   const auto found = std::find_if(table.begin(), table.end(), [&](const Pass& p) { return p.name == name; });

@@ -223,7 +223,7 @@ struct Session::Impl {
     if (data.classes->dtype() != DType::i32 || data.classes->shape() != Shape{images}) {
       fail("data: classes must be I32 ({}), got {} {}", images, name_of(data.classes->dtype()), to_string(data.classes->shape()));
     }
-    const std::int64_t codes = data.code->shape().empty() ? 0 : data.code->shape()[0];
+    const std::int64_t codes = network.map.units(network.map.output());
     check_labels(network, *data.code, codes);
     for (const std::int32_t c : data.classes->data<std::int32_t>()) {
       if (c < 0 || c >= codes) fail("data: class {}; the code book has {} rows", c, codes);

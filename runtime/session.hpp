@@ -46,7 +46,7 @@ struct BackwardOptions {
 struct LabelledData {
   TensorPtr inputs;   // (N, size of buffer 0)
   TensorPtr classes;  // i32 (N)
-  TensorPtr code;     // f32 (C, units of the output)
+  TensorPtr code;     // f32 (K, K): the label vector of each class, K the units of the output
 };
 
 /// A network with its weights. Not copyable; not for use by two threads at once. Two sessions are independent.

@@ -16,8 +16,8 @@ struct Target {
   // What one core was measured to reach; nothing is assumed about a machine that nobody measured.
   std::optional<double> flops_per_second, bytes_per_second;
 
-  /// Floats of a vector register; 1 for plain x86-64, which has no wide fused multiply-add.
-  int vector_floats() const { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 1; }
+  /// Floats in a vector register.
+  int vector_floats() const { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
   bool operator==(const Target&) const = default;
 };
 

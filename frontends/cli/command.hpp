@@ -29,6 +29,7 @@ struct Command {
 Command add_train(CLI::App& app);
 Command add_evaluate(CLI::App& app);
 Command add_plan(CLI::App& app);
+Command add_explain(CLI::App& app);
 Command add_opt(CLI::App& app);
 
 }  // namespace relaxon::cli

@@ -21,6 +21,14 @@ bool touches_batch(const Graph& graph, const Op& op) {
          std::any_of(op.results.begin(), op.results.end(), has_batch);
 }
 
+bool slices_between(const Graph& graph, OpId earlier, OpId later) {
+  // Ops are numbered in the order of the text.
+  for (OpId id = earlier; id < later; ++id.index) {
+    if (graph.op(id).kind == OpKind::slice) return true;
+  }
+  return false;
+}
+
 ValueId carry_argument(const Graph& graph, const Op& op, std::size_t carry) {
   const std::vector<ValueId>& arguments = graph.block(*op.body).arguments;
   return arguments[arguments.size() - op.results.size() + carry];

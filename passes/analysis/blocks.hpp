@@ -12,6 +12,10 @@ bool contains(const Graph& graph, BlockId block, OpKind kind);
 /// the axis another length.
 bool touches_batch(const Graph& graph, const Op& op);
 
+/// Whether the batch axis can have another length at `later` than it had at `earlier`, an op of the same
+/// block.
+bool slices_between(const Graph& graph, OpId earlier, OpId later);
+
 /// The argument of a carry of a scan or loop, and the value its body yields for it.
 ValueId carry_argument(const Graph& graph, const Op& op, std::size_t carry);
 ValueId carry_yield(const Graph& graph, const Op& op, std::size_t carry);

@@ -100,7 +100,7 @@ class Counter {
       case Kernel::update: {
         const Type& u = input(step_.inputs.size() - 3);
         const Type& v = input(step_.inputs.size() - 2);
-        return correlate(std::get<CorrelateAttributes>(step_.region).map, input(0), u, v) + apply();
+        return connected(std::get<CorrelateAttributes>(step_.region).map, input(0), u, v) + apply();
       }
       default: return op_flops();
     }
@@ -142,10 +142,6 @@ class Counter {
     internal_error("unknown map {}", static_cast<int>(map.kind));
   }
 
-  double correlate(const MapAttributes& map, const Type& weight, const Type& u, const Type& v) const {
-    return connected(map, weight, u, v);
-  }
-
   double apply() const {
     return elements(input(0)) * flops_of(std::get<ApplyAttributes>(step_.attributes).rule);
   }
@@ -164,7 +160,7 @@ class Counter {
       case OpKind::advance:
         return connected(std::get<MessageAttributes>(step_.attributes).map, input(3), input(1), output(0));
       case OpKind::correlate:
-        return correlate(std::get<CorrelateAttributes>(step_.attributes).map, output(0), input(0), input(1));
+        return connected(std::get<CorrelateAttributes>(step_.attributes).map, output(0), input(0), input(1));
       case OpKind::apply: return apply();
       case OpKind::majority: return window();
       case OpKind::aggregate: return elements(output(0)) * (static_cast<double>(step_.inputs.size()) - 1);

@@ -92,17 +92,17 @@ UpdateArguments<Weight> arguments(Context& c, SlotId u, SlotId v, Weight weight,
   a.panels = c.frame.panels;
   a.weight = weight;
   a.fixed_diagonal = fixed_diagonal(place);
+  const std::int64_t floats = place.index ? 0 : update_scratch(a.u.kind, a.v.kind, a.panels, place.stride);
+  if (static_cast<std::int64_t>(scratch.size()) < floats) scratch.resize(static_cast<std::size_t>(floats));
   a.scratch = scratch.data();
   return a;
 }
 
-std::vector<float> scratch_for(const Place& weight) { return std::vector<float>(static_cast<std::size_t>(2 * weight.stride)); }
-
-std::unique_ptr<Runnable> make_update(const Step& step, Context& context) {
+std::unique_ptr<Runnable> make_update(const Step& step) {
   const Optimized o = optimized(step);
   const std::size_t u = o.slots.size();
   return runnable([o, u = step.inputs[u], v = step.inputs[u + 1], scalars = step.inputs[u + 2],
-                   scratch = scratch_for(context.place(o.slots[0]))](Context& c) mutable {
+                   scratch = std::vector<float>()](Context& c) mutable {
     const Place& weight = c.place(o.slots[0]);
     const auto run = [&](auto kernel, auto w) {
       auto a = arguments(c, u, v, w, weight, scratch);
@@ -117,9 +117,9 @@ std::unique_ptr<Runnable> make_update(const Step& step, Context& context) {
   });
 }
 
-std::unique_ptr<Runnable> make_correlate(const Step& step, Context& context) {
+std::unique_ptr<Runnable> make_correlate(const Step& step) {
   return runnable([u = step.inputs[0], v = step.inputs[1], out = step.outputs[0],
-                   scratch = scratch_for(context.place(step.outputs[0]))](Context& c) mutable {
+                   scratch = std::vector<float>()](Context& c) mutable {
     const Place& s = c.place(out);
     if (s.index) return c.kernels.correlate_sparse(arguments(c, u, v, s.columns(), s, scratch), s.as<float>());
     c.kernels.correlate_dense(arguments(c, u, v, s.dense(), s, scratch), s.as<float>());
@@ -148,10 +148,10 @@ std::unique_ptr<Runnable> make_apply(const Step& step) {
 
 }  // namespace
 
-std::unique_ptr<Runnable> make_update_step(const Step& step, Context& context) {
+std::unique_ptr<Runnable> make_update_step(const Step& step, Context&) {
   switch (step.kernel) {
-    case Kernel::update: return make_update(step, context);
-    case Kernel::correlate: return make_correlate(step, context);
+    case Kernel::update: return make_update(step);
+    case Kernel::correlate: return make_correlate(step);
     case Kernel::apply: return make_apply(step);
     default: return nullptr;
   }

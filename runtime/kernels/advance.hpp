@@ -35,8 +35,9 @@ inline std::int64_t next_change(SignsIn from, SignsIn to, std::int64_t i, std::i
   while (i < end && i % block != 0 && !differs(from, to, i)) ++i;
   if (i >= end || i % block != 0) return i;
   for (; i + block <= end; i += block) {
-    const Vector<std::uint64_t> change = (load<std::uint64_t>(from.plus + i) ^ load<std::uint64_t>(to.plus + i)) |
-                                         (load<std::uint64_t>(from.minus + i) ^ load<std::uint64_t>(to.minus + i));
+    const Vector<std::uint64_t> change =
+        (load<std::uint64_t>(from.plus + i) ^ load<std::uint64_t>(to.plus + i)) |
+        (load<std::uint64_t>(from.minus + i) ^ load<std::uint64_t>(to.minus + i));
     std::uint64_t any = 0;
     for (int word = 0; word < width<std::uint64_t>; ++word) any |= change[word];
     if (any != 0) break;
@@ -72,7 +73,8 @@ struct RowLists {
 };
 
 template <bool negative, class V, std::size_t... r>
-[[gnu::always_inline]] inline void add_rows(const RowList& list, std::int64_t first, V* sum, std::index_sequence<r...>) {
+[[gnu::always_inline]] inline void add_rows(const RowList& list, std::int64_t first, V* sum,
+                                            std::index_sequence<r...>) {
   for (int i = 0; i < list.count; ++i) {
     const std::int32_t* q = list.row[i] + first;
     const LaneSet<V> where = lanes_of<V>(list.where[i]);
@@ -84,9 +86,11 @@ template <bool negative, class V, std::size_t... r>
   }
 }
 
-/// h += the rows of `lists`, for a tile of receivers from `first`, of which `receivers` exist; one strip of h.
+/// h += the rows of `lists`, for a tile of receivers from `first`, of which `receivers` exist; one strip of
+/// h.
 template <class T, std::size_t... r>
-[[gnu::always_inline]] inline void advance_tile(const RowLists& lists, std::int64_t first, std::int64_t receivers, T* h,
+[[gnu::always_inline]] inline void advance_tile(const RowLists& lists, std::int64_t first,
+                                                std::int64_t receivers, T* h,
                                                 std::index_sequence<r...> tile) {
   using U = std::make_unsigned_t<T>;
   Narrow<U> sum[sizeof...(r)] = {};
@@ -103,7 +107,8 @@ template <class T, std::size_t... r>
 
 /// One strip of the panel whose first sender is `begin`.
 template <class T>
-void advance_strip(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t begin, int strip, T* h) {
+void advance_strip(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t begin, int strip,
+                   T* h) {
   constexpr int tile = registers / 2;
   const std::int64_t end = begin + q.senders;
   std::int64_t i = next_change(from, to, begin, end);
@@ -111,7 +116,7 @@ void advance_strip(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, 
     RowLists lists;
     for (int n = 0; n < RowList::capacity && i < end; ++n, i = next_change(from, to, i + 1, end)) {
       lists.append(q.entries + (i - begin) * q.stride, change_of(from, to, i), strip * narrow_width<T>,
-                   (1u << narrow_width<T>) - 1u);
+                   (1u << narrow_width<T>)-1u);
     }
     for (std::int64_t k = 0; k < q.receivers; k += tile) {
       advance_tile(lists, k, q.receivers - k, h + k * lanes, std::make_index_sequence<tile>());
@@ -130,24 +135,25 @@ void advance_dense(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, 
 
 /// h += factor * q in the lanes that rise, - in those that fall, for every receiver of one sender.
 template <class T, int factor>
-[[gnu::always_inline]] inline void advance_receivers(const std::int32_t* q, SenderIndex rows, std::int64_t j, Moves moves,
-                                                     T* h) {
+[[gnu::always_inline]] inline void advance_receivers(const std::int32_t* q, SenderIndex rows, std::int64_t j,
+                                                     Moves moves, T* h) {
   using V = Narrow<std::make_unsigned_t<T>>;
   for (int strip = 0; strip < narrow_strips<T>; ++strip, h += narrow_width<T>) {
     const int shift = strip * narrow_width<T>;
-    if (((moves.up | moves.down) >> shift & ((1 << narrow_width<T>) - 1)) == 0) continue;
+    if (((moves.up | moves.down) >> shift & ((1 << narrow_width<T>)-1)) == 0) continue;
     const LaneSet<V> up = lanes_of<V>(moves.up >> shift), down = lanes_of<V>(moves.down >> shift);
     for (std::int32_t e = rows.offsets[j]; e < rows.offsets[j + 1]; ++e) {
       T* to = h + rows.receiver[e] * lanes;
       const V amount = spread<V>(q[rows.entry[e]]) * factor;
-      store(to, subtract_where(add_where(load_narrow<std::make_unsigned_t<T>>(to), up, amount), down, amount));
+      store(to,
+            subtract_where(add_where(load_narrow<std::make_unsigned_t<T>>(to), up, amount), down, amount));
     }
   }
 }
 
 template <class T>
-void advance_sparse(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to, std::int64_t panels,
-                    T* h) {
+void advance_sparse(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to,
+                    std::int64_t panels, T* h) {
   for (std::int64_t p = 0; p < panels; ++p, h += q.receivers * lanes) {
     const std::int64_t begin = p * q.senders, end = begin + q.senders;
     for (std::int64_t i = next_change(from, to, begin, end); i < end; i = next_change(from, to, i + 1, end)) {

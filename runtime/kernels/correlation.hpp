@@ -32,7 +32,8 @@ inline Arithmetic arithmetic_of(Sender::Kind u, Errors::Kind v) {
   return ~silent & 0xffffu;
 }
 
-[[gnu::always_inline]] inline float two_valued(SignsIn lanes_of_values, std::int64_t i, int lane, float plus, float minus) {
+[[gnu::always_inline]] inline float two_valued(SignsIn lanes_of_values, std::int64_t i, int lane, float plus,
+                                               float minus) {
   if (lanes_of_values.plus[i] >> lane & 1) return plus;
   return lanes_of_values.minus[i] >> lane & 1 ? minus : 0.0f;
 }

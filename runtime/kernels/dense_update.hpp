@@ -24,9 +24,15 @@ class DenseCorrelation {
   /// Whether there is any error at all.
   bool any() const { return any_; }
 
+  /// Whether signs_of() gives a row's S, cheaply enough to be asked for a register at a time.
+  bool in_registers() const { return how_ == Arithmetic::signs && in_.panels == 1; }
+  [[gnu::always_inline]] Floats signs_of(std::int64_t j, std::int64_t k) const {
+    return to_floats(sign_sum(j, 1, k));
+  }
+
   void row(std::int64_t j, float* s) const {
     switch (how_) {
-      case Arithmetic::signs: return one_panel() ? signs(j, 1, s) : signs(j, in_.panels, s);
+      case Arithmetic::signs: return signs(j, s);
       case Arithmetic::pair_errors: return pair_errors(j, s);
       case Arithmetic::pair_senders: return pair_senders(j, s);
       case Arithmetic::bytes: return one_panel() ? bytes(j, 1, s) : bytes(j, in_.panels, s);
@@ -60,9 +66,11 @@ class DenseCorrelation {
         const bool exists = k < receivers();
         any_ |= exists && erring_lanes(in_.v, i) != 0;
         if (how_ == Arithmetic::reals) {
-          for (int lane = 0; lane < lanes; ++lane) *sample(p, lane, k) = exists ? error_at(in_.v, i, lane) : 0.0f;
+          for (int lane = 0; lane < lanes; ++lane)
+            *sample(p, lane, k) = exists ? error_at(in_.v, i, lane) : 0.0f;
         } else {
-          lay_out_masks(p, k, exists ? in_.v.signs.plus[i] : Mask{0}, exists ? in_.v.signs.minus[i] : Mask{0});
+          lay_out_masks(p, k, exists ? in_.v.signs.plus[i] : Mask{0},
+                        exists ? in_.v.signs.minus[i] : Mask{0});
         }
       }
     }
@@ -83,19 +91,21 @@ class DenseCorrelation {
     __builtin_memcpy(masks(1, p, k), &second, sizeof second);
   }
 
-  [[gnu::always_inline]] void signs(std::int64_t j, std::int64_t panels, float* s) const {
-    for (std::int64_t k = 0; k < receivers(); k += words) {
-      Words sum{};
-      for (std::int64_t p = 0; p < panels; ++p) {
-        const std::uint32_t up = in_.u.signs.plus[p * in_.weight.senders + j];
-        const std::uint32_t down = in_.u.signs.minus[p * in_.weight.senders + j];
-        // Where neither is 0 the product is 1, less 2 where the signs differ.
-        const Words both = widen(masks(1, p, k)) & broadcast<std::uint32_t>(up | down);
-        const Words differ = both & (widen(masks(0, p, k)) ^ broadcast<std::uint32_t>(up));
-        sum = sum + popcount(both) - (popcount(differ) << 1);
-      }
-      store(s + k, to_floats(sum));
+  [[gnu::always_inline]] Words sign_sum(std::int64_t j, std::int64_t panels, std::int64_t k) const {
+    Words sum{};
+    for (std::int64_t p = 0; p < panels; ++p) {
+      const std::uint32_t up = in_.u.signs.plus[p * in_.weight.senders + j];
+      const std::uint32_t down = in_.u.signs.minus[p * in_.weight.senders + j];
+      // Where neither is 0 the product is 1, less 2 where the signs differ.
+      const Words both = widen(masks(1, p, k)) & broadcast<std::uint32_t>(up | down);
+      const Words differ = both & (widen(masks(0, p, k)) ^ broadcast<std::uint32_t>(up));
+      sum = sum + popcount(both) - (popcount(differ) << 1);
     }
+    return sum;
+  }
+
+  void signs(std::int64_t j, float* s) const {
+    for (std::int64_t k = 0; k < receivers(); k += words) store(s + k, to_floats(sign_sum(j, in_.panels, k)));
   }
 
   void pair_errors(std::int64_t j, float* s) const {
@@ -126,7 +136,8 @@ class DenseCorrelation {
     }
   }
 
-  [[gnu::always_inline]] Words byte_sum(std::int64_t j, std::int64_t panels, int plane, std::int64_t k) const {
+  [[gnu::always_inline]] Words byte_sum(std::int64_t j, std::int64_t panels, int plane,
+                                        std::int64_t k) const {
     Words sum{};
     for (std::int64_t p = 0; p < panels; ++p) {
       for (int quad = 0; quad < 4; ++quad) {
@@ -183,7 +194,8 @@ class DenseCorrelation {
 };
 
 /// Bits of the lanes from receiver k on that exist and may move in row j.
-[[gnu::always_inline]] inline unsigned movable_bits(const DenseArguments& in, std::int64_t j, std::int64_t k) {
+[[gnu::always_inline]] inline unsigned movable_bits(const DenseArguments& in, std::int64_t j,
+                                                    std::int64_t k) {
   const std::int64_t left = in.weight.receivers - k;
   unsigned bits = (1u << (left < words ? left : words)) - 1u;
   if (in.fixed_diagonal && j >= k && j < k + words) bits &= ~(1u << (j - k));
@@ -198,19 +210,23 @@ UpdateReport update_dense_by(const DenseArguments& in) {
   const Step<rule> step(in.scalars);
   const DenseWeight<float>& weight = in.weight;
   float* s = in.scratch;
+  for (std::int64_t k = 0; k < weight.receivers; k += words) store(s + k, Floats{});
   Progress progress;
   for (std::int64_t j = 0; j < weight.senders; ++j) {
-    if (correlation.any()) {
-      correlation.row(j, s);
-    } else if (j == 0) {
-      for (std::int64_t k = 0; k < weight.stride; k += words) store(s + k, Floats{});
-    }
     const std::int64_t row = j * weight.stride;
     const Parameters to{weight.entries + row, in.moments[0] ? in.moments[0] + row : nullptr,
                         in.moments[1] ? in.moments[1] + row : nullptr};
-    for (std::int64_t k = 0; k < weight.receivers; k += words) {
-      step_at(step, to, k, load<float>(s + k), lanes_of<Words>(movable_bits(in, j, k)), progress);
+    const auto step_row = [&](auto s_of) {
+      for (std::int64_t k = 0; k < weight.receivers; k += words) {
+        step_at(step, to, k, s_of(k), lanes_of<Words>(movable_bits(in, j, k)), progress);
+      }
+    };
+    if (correlation.any() && correlation.in_registers()) {
+      step_row([&](std::int64_t k) { return correlation.signs_of(j, k); });
+      continue;
     }
+    if (correlation.any()) correlation.row(j, s);
+    step_row([&](std::int64_t k) { return load<float>(s + k); });
   }
   return progress.report();
 }

@@ -28,26 +28,18 @@ void sum(const T* const* messages, std::int64_t count, std::int64_t n, T* h) {
   }
 }
 
-/// A bit for every lane of the panel's unit at `i`: `bits_of` gives those of one strip.
-template <class T, class BitsOf>
-[[gnu::always_inline]] inline unsigned panel_bits(const T* const* messages, std::int64_t count, std::int64_t i,
-                                                  BitsOf bits_of) {
-  unsigned bits = 0;
-  for (int strip = 0; strip < strips<T>; ++strip) {
-    bits |= bits_of(sum_at(messages, count, i + strip * width<T>)) << (strip * width<T>);
-  }
-  return bits;
-}
-
 template <class T>
-void sum_sign(const T* const* messages, std::int64_t count, std::int64_t units, std::int64_t batch, SignsOut out,
-              bool* changed) {
+void sum_sign(const T* const* messages, std::int64_t count, std::int64_t units, std::int64_t batch,
+              SignsOut out, bool* changed) {
   unsigned difference = 0;
   std::int64_t i = 0;
   for (std::int64_t p = 0; p < panels_of(batch); ++p) {
     const unsigned active = active_lanes(batch, p);
     for (std::int64_t k = 0; k < units; ++k, ++i) {
-      const unsigned negative = panel_bits(messages, count, i * lanes, [](Field<T> h) { return sign_bits(h); });
+      unsigned negative = 0;
+      for (int strip = 0; strip < strips<T>; ++strip) {
+        negative |= sign_bits(sum_at(messages, count, i * lanes + strip * width<T>)) << (strip * width<T>);
+      }
       const unsigned plus = active & ~negative, minus = active & negative;
       difference |= (plus ^ out.plus[i]) | (minus ^ out.minus[i]);
       out.plus[i] = static_cast<Mask>(plus);
@@ -65,15 +57,19 @@ template <class T>
 }
 
 template <class T>
-void sum_error(const T* const* messages, std::int64_t count, SignsIn t, const std::int64_t* margin, std::int64_t units,
-               std::int64_t panels, SignsOut v) {
+void sum_error(const T* const* messages, std::int64_t count, SignsIn t, const std::int64_t* margin,
+               std::int64_t units, std::int64_t panels, SignsOut v) {
   std::int64_t i = 0;
   for (std::int64_t p = 0; p < panels; ++p) {
     for (std::int64_t k = 0; k < units; ++k, ++i) {
       const T bound = margin_of<T>(margin[k]);
       const Vector<T> upper = broadcast<T>(bound), lower = broadcast<T>(static_cast<T>(-bound));
-      const unsigned low = panel_bits(messages, count, i * lanes, [&](Field<T> h) { return at_most((Vector<T>)h, upper); });
-      const unsigned high = panel_bits(messages, count, i * lanes, [&](Field<T> h) { return at_most(lower, (Vector<T>)h); });
+      unsigned low = 0, high = 0;
+      for (int strip = 0; strip < strips<T>; ++strip) {
+        const Vector<T> h = (Vector<T>)sum_at(messages, count, i * lanes + strip * width<T>);
+        low |= at_most(h, upper) << (strip * width<T>);
+        high |= at_most(lower, h) << (strip * width<T>);
+      }
       v.plus[i] = static_cast<Mask>(t.plus[i] & low);
       v.minus[i] = static_cast<Mask>(t.minus[i] & high);
     }
@@ -81,8 +77,9 @@ void sum_error(const T* const* messages, std::int64_t count, SignsIn t, const st
 }
 
 template <class T>
-void sum_pair_error(const T* const* messages, std::int64_t count, SignsIn t, float a, float b, const float* margin,
-                    int fixed_bits, std::int64_t units, std::int64_t panels, SignsOut v) {
+void sum_pair_error(const T* const* messages, std::int64_t count, SignsIn t, float a, float b,
+                    const float* margin, int fixed_bits, std::int64_t units, std::int64_t panels,
+                    SignsOut v) {
   const float unit = two_to(-fixed_bits);
   std::int64_t i = 0;
   for (std::int64_t p = 0; p < panels; ++p) {

@@ -29,16 +29,17 @@ inline bool all_signs(SignsIn x, std::int64_t units, std::int64_t batch) {
   return true;
 }
 
-/// The whole panel of a few receivers: all that half the registers hold, so that a weight is loaded once.
+/// Receivers summed side by side, each for a whole panel, so that a weight is loaded once: as many as half
+/// the registers hold, but enough to share the making of the lanes' masks.
 template <class T>
-constexpr int exact_tile = registers / 2 / narrow_strips<T>;
+constexpr int exact_tile = registers / 2 / narrow_strips<T> < 4 ? 4 : registers / 2 / narrow_strips<T>;
 
-/// q points at the tile's first receiver in row 0; i counts strips within receivers. A receiver of the padding
-/// is summed, but not stored.
+/// q points at the tile's first receiver in row 0; i counts strips within receivers. A receiver of the
+/// padding is summed, but not stored.
 template <class T, bool signs, std::size_t... i>
 [[gnu::always_inline]] inline void exact_tile_sums(DenseWeight<const std::int32_t> w, const std::int32_t* q,
-                                                   const Mask* plus, const Mask* minus, std::int64_t receivers, T* h,
-                                                   std::index_sequence<i...>) {
+                                                   const Mask* plus, const Mask* minus,
+                                                   std::int64_t receivers, T* h, std::index_sequence<i...>) {
   using U = std::make_unsigned_t<T>;
   constexpr int parts = narrow_strips<T>;
   typedef std::int32_t Row __attribute__((vector_size(exact_tile<T> * sizeof(std::int32_t))));
@@ -54,7 +55,9 @@ template <class T, bool signs, std::size_t... i>
       total += __builtin_convertvector(row, Total);
     } else {
       const unsigned down = minus[j];
-      ((sum[i] = subtract_where(sum[i], strip_of<Narrow<U>>(down, i % parts), spread<Narrow<U>>(q[i / parts]))), ...);
+      ((sum[i] =
+            subtract_where(sum[i], strip_of<Narrow<U>>(down, i % parts), spread<Narrow<U>>(q[i / parts]))),
+       ...);
     }
   }
   if constexpr (signs) ((sum[i] = sum[i] + sum[i] - total[i / parts]), ...);
@@ -67,8 +70,8 @@ void exact_dense_of(DenseWeight<const std::int32_t> w, SignsIn x, std::int64_t p
   // A tile's columns of q stay in the first cache from panel to panel.
   for (std::int64_t k = 0; k < w.receivers; k += exact_tile<T>) {
     for (std::int64_t p = 0; p < panels; ++p) {
-      exact_tile_sums<T, signs>(w, w.entries + k, x.plus + p * w.senders, x.minus + p * w.senders, w.receivers - k,
-                                h + (p * w.receivers + k) * lanes, tile);
+      exact_tile_sums<T, signs>(w, w.entries + k, x.plus + p * w.senders, x.minus + p * w.senders,
+                                w.receivers - k, h + (p * w.receivers + k) * lanes, tile);
     }
   }
 }

@@ -52,7 +52,8 @@ void gather_bytes(const std::uint8_t* table, std::int64_t units, const std::int3
     for (; k + 16 <= units; k += 16, out += 16 * lanes) {
       __m128i x[16];
       for (int lane = 0; lane < 16; ++lane) {
-        x[lane] = lane < used ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(row[lane] + k)) : _mm_setzero_si128();
+        x[lane] = lane < used ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(row[lane] + k))
+                              : _mm_setzero_si128();
       }
       transpose_bytes(x);
       for (int i = 0; i < 16; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i * lanes), x[i]);
@@ -64,7 +65,8 @@ void gather_bytes(const std::uint8_t* table, std::int64_t units, const std::int3
 }
 
 template <class From, class To>
-void gather_numbers(const From* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch, To* out) {
+void gather_numbers(const From* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch,
+                    To* out) {
   for (std::int64_t p = 0; p < panels_of(batch); ++p, out += units * lanes) {
     for (std::int64_t k = 0; k < units; ++k) {
       for (int lane = lanes_in_use(batch, p); lane < lanes; ++lane) out[k * lanes + lane] = To{0};
@@ -93,7 +95,9 @@ void scale(float* values, std::int64_t n, float factor) {
 }
 
 /// Whether a scaled number stays below `limit` in magnitude; false for NaN. The scaling is exact.
-[[gnu::always_inline]] inline bool fits(float scaled, float limit) { return scaled > -limit && scaled < limit; }
+[[gnu::always_inline]] inline bool fits(float scaled, float limit) {
+  return scaled > -limit && scaled < limit;
+}
 
 /// Numbers as integers in units of 2^-fixed_bits. Returns the first index whose number doesn't fit, or -1.
 [[gnu::always_inline]] inline std::int64_t convert(const float* x, std::int64_t n, float factor, float limit,
@@ -133,7 +137,8 @@ std::int64_t to_fields(const float* x, std::int64_t units, std::int64_t batch, i
   for (std::int64_t p = 0; p < panels_of(batch); ++p) {
     const int used = lanes_in_use(batch, p);
     if (used == lanes) {
-      const std::int64_t bad = convert(x + p * units * lanes, units * lanes, factor, limit, h + p * units * lanes);
+      const std::int64_t bad =
+          convert(x + p * units * lanes, units * lanes, factor, limit, h + p * units * lanes);
       if (bad >= 0) return p * units * lanes + bad;
       continue;
     }

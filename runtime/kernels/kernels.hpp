@@ -2,8 +2,8 @@
 //
 // A batch is cut into panels of 16 samples (lanes). A value with one number per sample and unit is stored as
 // [panel][unit][lane]; the last panel's lanes beyond the batch are inactive: their bits are 0 in every Mask,
-// their numbers may be anything. Values in {-1, 0, 1} are two bit planes, a Mask per panel and unit: `plus` and
-// `minus`. Fields are integers in units of 2^-F, int32 while a bound proves that they fit, else int64.
+// their numbers may be anything. Values in {-1, 0, 1} are two bit planes, a Mask per panel and unit: `plus`
+// and `minus`. Fields are integers in units of 2^-F, int32 while a bound proves that they fit, else int64.
 //
 // Every table gives the same bits: integer sums have no order, float sums have one accumulator per output in
 // ascending order with fma, and nothing else rounds. All kernels expect FTZ and DAZ to be set. None of them
@@ -44,8 +44,8 @@ struct DenseWeight {
   std::int64_t senders, receivers, stride;
 };
 
-/// A sparse weight by receiver (compressed columns): the entries of receiver k are offsets[k] .. offsets[k+1],
-/// senders ascending.
+/// A sparse weight by receiver (compressed columns): the entries of receiver k are offsets[k] ..
+/// offsets[k+1], senders ascending.
 template <class T>
 struct SparseWeight {
   T* entries;
@@ -68,7 +68,7 @@ enum class StepRule : std::uint8_t { sgd, momentum, nesterov, adam, adamw };
 /// One side of a correlation, per panel and unit.
 struct Sender {
   enum class Kind : std::uint8_t { signs, pair, bytes, real } kind;
-  SignsIn signs;             // signs; pair: plus = lanes that are a, minus = lanes that are b
+  SignsIn signs;              // signs; pair: plus = lanes that are a, minus = lanes that are b
   const std::uint8_t* bytes;  // [panel][unit][lane], inactive lanes 0
   const float* real;          // [panel][unit][lane], inactive lanes 0
   float a, b;                 // pair
@@ -82,7 +82,7 @@ struct Errors {
 
 /// What an update kernel reports.
 struct UpdateReport {
-  float largest_change;  // max |W' - W|
+  float largest_change;  // max |W' - W|; means nothing unless `finite`
   bool finite;           // every weight and moment it wrote is finite
 };
 
@@ -90,11 +90,11 @@ template <class Weight>
 struct UpdateArguments {
   StepRule rule;
   const float* scalars;
-  Sender u;      // [panel][senders]
-  Errors v;      // [panel][receivers]
+  Sender u;  // [panel][senders]
+  Errors v;  // [panel][receivers]
   std::int64_t panels;
   Weight weight;
-  float* moments[2];  // stored as the weight's entries; null if the rule has none
+  float* moments[2];    // stored as the weight's entries; null if the rule has none
   bool fixed_diagonal;  // entries (k, k) never change
   float* scratch;       // dense: update_scratch floats; sparse: unused
 };
@@ -103,28 +103,34 @@ struct UpdateArguments {
 inline std::int64_t update_scratch(Sender::Kind u, Errors::Kind v, std::int64_t panels, std::int64_t stride) {
   const bool real = u == Sender::Kind::real || v == Errors::Kind::real;
   const bool both_pairs = u == Sender::Kind::pair && v == Errors::Kind::pair;
-  // A row of S, and the errors of each receiver side by side: numbers, bytes (two planes) or bits (two planes).
+  // A row of S, and the errors of each receiver side by side: numbers, bytes (two planes) or bits (two
+  // planes).
   const std::int64_t per_panel = real || both_pairs ? 16 : u == Sender::Kind::bytes ? 8 : 1;
   return (1 + per_panel * panels) * stride;
 }
 
 struct KernelTable {
-  // -- into panels ------------------------------------------------------------------------------------------
+  // Into panels.
   /// Rows `rows[b]` of a (N, units) table as panels; inactive lanes 0.
-  void (*gather_signs)(const std::int8_t* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch, SignsOut out);
-  void (*gather_bytes)(const std::uint8_t* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch, std::uint8_t* out);
-  void (*gather_reals)(const float* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch, float* out);
-  void (*gather_fields32)(const std::int64_t* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch, std::int32_t* out);
-  void (*gather_fields64)(const std::int64_t* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch, std::int64_t* out);
+  void (*gather_signs)(const std::int8_t* table, std::int64_t units, const std::int32_t* rows,
+                       std::int64_t batch, SignsOut out);
+  void (*gather_bytes)(const std::uint8_t* table, std::int64_t units, const std::int32_t* rows,
+                       std::int64_t batch, std::uint8_t* out);
+  void (*gather_reals)(const float* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch,
+                       float* out);
+  void (*gather_fields32)(const std::int64_t* table, std::int64_t units, const std::int32_t* rows,
+                          std::int64_t batch, std::int32_t* out);
+  void (*gather_fields64)(const std::int64_t* table, std::int64_t units, const std::int32_t* rows,
+                          std::int64_t batch, std::int64_t* out);
   /// Bytes as float32 numbers, unscaled.
   void (*bytes_to_reals)(const std::uint8_t* bytes, std::int64_t n, float* out);
   void (*scale)(float* values, std::int64_t n, float factor);
 
-  // -- weights ----------------------------------------------------------------------------------------------
+  // Weights.
   /// q of n weights. Returns the first index with |w| >= 2^(31 - F) or NaN, or -1.
   std::int64_t (*quantise)(const float* w, std::int64_t n, int fixed_bits, std::int32_t* q);
 
-  // -- messages: h[panel][receiver][lane] -------------------------------------------------------------------
+  // Messages: h[panel][receiver][lane].
   void (*exact_dense32)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int32_t* h);
   void (*exact_dense64)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int64_t* h);
   void (*exact_sparse32)(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int32_t* h);
@@ -133,31 +139,46 @@ struct KernelTable {
   void (*real_dense)(DenseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
   void (*real_sparse)(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
   /// h += message(to) - message(from), touching only senders that differ.
-  void (*advance_dense32)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels, std::int32_t* h);
-  void (*advance_dense64)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels, std::int64_t* h);
-  void (*advance_sparse32)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to, std::int64_t panels, std::int32_t* h);
-  void (*advance_sparse64)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to, std::int64_t panels, std::int64_t* h);
-  /// q of real-valued messages. Returns the first index of an active lane that doesn't fit int32 (below 2^30 in
-  /// magnitude) resp. int64, or -1.
-  std::int64_t (*to_fields32)(const float* x, std::int64_t units, std::int64_t batch, int fixed_bits, std::int32_t* h);
-  std::int64_t (*to_fields64)(const float* x, std::int64_t units, std::int64_t batch, int fixed_bits, std::int64_t* h);
+  void (*advance_dense32)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels,
+                          std::int32_t* h);
+  void (*advance_dense64)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels,
+                          std::int64_t* h);
+  void (*advance_sparse32)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to,
+                           std::int64_t panels, std::int32_t* h);
+  void (*advance_sparse64)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to,
+                           std::int64_t panels, std::int64_t* h);
+  /// q of real-valued messages. Returns the first index in x of an active lane that doesn't fit int32 (below
+  /// 2^30 in magnitude) resp. int64, or -1.
+  std::int64_t (*to_fields32)(const float* x, std::int64_t units, std::int64_t batch, int fixed_bits,
+                              std::int32_t* h);
+  std::int64_t (*to_fields64)(const float* x, std::int64_t units, std::int64_t batch, int fixed_bits,
+                              std::int64_t* h);
 
-  // -- epilogues: the sum of `count` messages, then ------------------------------------------------------------
+  // Epilogues: the sum of `count` messages, then:
   /// The sum itself.
   void (*sum32)(const std::int32_t* const* messages, std::int64_t count, std::int64_t n, std::int32_t* h);
   void (*sum64)(const std::int64_t* const* messages, std::int64_t count, std::int64_t n, std::int64_t* h);
-  /// +1 where it is >= 0, else -1, in active lanes. `changed`, if not null, is set to whether `out` was different.
-  void (*sum_sign32)(const std::int32_t* const* messages, std::int64_t count, std::int64_t units, std::int64_t batch, SignsOut out, bool* changed);
-  void (*sum_sign64)(const std::int64_t* const* messages, std::int64_t count, std::int64_t units, std::int64_t batch, SignsOut out, bool* changed);
+  /// +1 where it is >= 0, else -1, in active lanes. `changed`, if not null, is set to whether `out` was
+  /// different.
+  void (*sum_sign32)(const std::int32_t* const* messages, std::int64_t count, std::int64_t units,
+                     std::int64_t batch, SignsOut out, bool* changed);
+  void (*sum_sign64)(const std::int64_t* const* messages, std::int64_t count, std::int64_t units,
+                     std::int64_t batch, SignsOut out, bool* changed);
   /// The perceptron's error of targets in {-1, 0, 1}: t where t h <= margin[k] (an integer), else 0.
-  void (*sum_error32)(const std::int32_t* const* messages, std::int64_t count, SignsIn t, const std::int64_t* margin, std::int64_t units, std::int64_t panels, SignsOut v);
-  void (*sum_error64)(const std::int64_t* const* messages, std::int64_t count, SignsIn t, const std::int64_t* margin, std::int64_t units, std::int64_t panels, SignsOut v);
-  /// The same of two-valued targets (plus: lanes that are a, minus: b): f = h 2^-F rounded to float32, an error
-  /// where f32(t f) <= margin[k].
-  void (*sum_pair_error32)(const std::int32_t* const* messages, std::int64_t count, SignsIn t, float a, float b, const float* margin, int fixed_bits, std::int64_t units, std::int64_t panels, SignsOut v);
-  void (*sum_pair_error64)(const std::int64_t* const* messages, std::int64_t count, SignsIn t, float a, float b, const float* margin, int fixed_bits, std::int64_t units, std::int64_t panels, SignsOut v);
+  void (*sum_error32)(const std::int32_t* const* messages, std::int64_t count, SignsIn t,
+                      const std::int64_t* margin, std::int64_t units, std::int64_t panels, SignsOut v);
+  void (*sum_error64)(const std::int64_t* const* messages, std::int64_t count, SignsIn t,
+                      const std::int64_t* margin, std::int64_t units, std::int64_t panels, SignsOut v);
+  /// The same of two-valued targets (plus: lanes that are a, minus: b): f = h 2^-F rounded to float32, an
+  /// error where f32(t f) <= margin[k].
+  void (*sum_pair_error32)(const std::int32_t* const* messages, std::int64_t count, SignsIn t, float a,
+                           float b, const float* margin, int fixed_bits, std::int64_t units,
+                           std::int64_t panels, SignsOut v);
+  void (*sum_pair_error64)(const std::int64_t* const* messages, std::int64_t count, SignsIn t, float a,
+                           float b, const float* margin, int fixed_bits, std::int64_t units,
+                           std::int64_t panels, SignsOut v);
 
-  // -- learning: S of section 11, finished in float32, then the optimizer's step; S is never stored ---------------
+  // Learning: S of section 11, finished in float32, then the optimizer's step; S is never stored.
   UpdateReport (*update_dense)(const UpdateArguments<DenseWeight<float>>& arguments);
   UpdateReport (*update_sparse)(const UpdateArguments<SparseWeight<float>>& arguments);
   /// S alone, into the weight's shape.
@@ -165,15 +186,17 @@ struct KernelTable {
   void (*correlate_sparse)(const UpdateArguments<SparseWeight<float>>& arguments, float* s);
   /// The optimizer's step alone, from a stored S, over n entries (`fixed`, if not null: entries that never
   /// change, ascending).
-  UpdateReport (*apply)(StepRule rule, const float* scalars, const float* s, std::int64_t n, std::span<const std::int32_t> fixed, float* w, float* m, float* v);
+  UpdateReport (*apply)(StepRule rule, const float* scalars, const float* s, std::int64_t n,
+                        std::span<const std::int32_t> fixed, float* w, float* m, float* v);
 
-  // -- bounds ------------------------------------------------------------------------------------------------
+  // Bounds.
   /// out[k] += sum over senders of |q|, in int64.
   void (*column_sums_dense)(DenseWeight<const std::int32_t> q, std::int64_t* out);
   void (*column_sums_sparse)(SparseWeight<const std::int32_t> q, std::int64_t* out);
 };
 
-/// Instruction sets with a table of their own, slowest first.
+/// Instruction sets with a table of their own, slowest first. avx2: AVX2, FMA, BMI1, BMI2, POPCNT; avx512:
+/// those and AVX-512 F, BW, DQ, VL, VPOPCNTDQ and VNNI (Ice Lake, Zen 4 and later).
 enum class Isa : std::uint8_t { x86_64, avx2, avx512 };
 
 std::string_view name_of(Isa isa);

@@ -80,7 +80,10 @@ template <StepRule rule>
 [[gnu::always_inline]] inline void step_at(const Step<rule>& step, Parameters to, std::int64_t i, Floats s,
                                            LaneSet<Words> movable, Progress& progress, int count = words) {
   const bool whole = count == words;
-  const auto read = [&](const float* from) { return whole ? load<float>(from + i) : load_first(from + i, count); };
+  if (!whole) movable = static_cast<LaneSet<Words>>(movable & lanes_of<Words>((1u << count) - 1u));
+  const auto read = [&](const float* from) {
+    return whole ? load<float>(from + i) : load_first(from + i, count);
+  };
   const auto write = [&](float* at, Floats x) { whole ? store(at + i, x) : store_first(at + i, x, count); };
   const Floats w = read(to.w);
   Floats m{}, v{};
@@ -98,8 +101,8 @@ template <StepRule rule>
 
 /// A step of `n` weights from `i` on, all of which may move; without S (null) it is 0.
 template <StepRule rule>
-[[gnu::always_inline]] inline void step_range(const Step<rule>& step, Parameters to, std::int64_t i, std::int64_t n,
-                                              const float* s, Progress& progress) {
+[[gnu::always_inline]] inline void step_range(const Step<rule>& step, Parameters to, std::int64_t i,
+                                              std::int64_t n, const float* s, Progress& progress) {
   for (; n >= words; i += words, n -= words) {
     step_at(step, to, i, s ? load<float>(s + i) : Floats{}, every_lane(), progress);
   }
@@ -109,8 +112,8 @@ template <StepRule rule>
 }
 
 template <StepRule rule>
-UpdateReport apply_rule(const float* scalars, const float* s, std::int64_t n, std::span<const std::int32_t> fixed,
-                        Parameters to) {
+UpdateReport apply_rule(const float* scalars, const float* s, std::int64_t n,
+                        std::span<const std::int32_t> fixed, Parameters to) {
   const Step<rule> step(scalars);
   Progress progress;
   std::int64_t begin = 0;

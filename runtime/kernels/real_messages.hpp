@@ -16,11 +16,14 @@ template <std::size_t... r>
     const Floats value = load<float>(x);
     ((sum[r] = fma(value, broadcast<float>(entries[r]), sum[r])), ...);
   }
-  ((static_cast<std::int64_t>(r) < receivers ? store(acc + static_cast<std::int64_t>(r) * lanes, sum[r]) : void()), ...);
+  ((static_cast<std::int64_t>(r) < receivers ? store(acc + static_cast<std::int64_t>(r) * lanes, sum[r])
+                                             : void()),
+   ...);
 }
 
 template <int tile>
-void real_column_tile(DenseWeight<const float> w, std::int64_t first, const float* x, std::int64_t panels, float* acc) {
+void real_column_tile(DenseWeight<const float> w, std::int64_t first, const float* x, std::int64_t panels,
+                      float* acc) {
   for (std::int64_t p = 0; p < panels; ++p) {
     for (std::int64_t lane = 0; lane < lanes; lane += words) {
       real_tile(w, w.entries + first, x + p * w.senders * lanes + lane, w.receivers - first,
@@ -36,8 +39,8 @@ void real_dense(DenseWeight<const float> w, const float* x, std::int64_t panels,
   for (; k < w.receivers; k += tile / 4) real_column_tile<tile / 4>(w, k, x, panels, acc);
 }
 
-constexpr int column_block = 64;   // columns ordered at a time
-constexpr int column_group = 8;    // columns that run side by side: as many as hide the latency of a sum
+constexpr int column_block = 64;  // columns ordered at a time
+constexpr int column_group = 8;   // columns that run side by side: as many as hide the latency of a sum
 
 /// Up to column_block columns from `first`, ordered by length: neighbours end together.
 struct ColumnOrder {
@@ -58,19 +61,23 @@ struct ColumnOrder {
 
 /// One strip of lanes of column_group columns, shortest first.
 template <std::size_t... c>
-[[gnu::always_inline]] inline void column_tile(SparseWeight<const float> w, const float* x, const std::int32_t* column,
-                                               float* acc, std::index_sequence<c...>) {
+[[gnu::always_inline]] inline void column_tile(SparseWeight<const float> w, const float* x,
+                                               const std::int32_t* column, float* acc,
+                                               std::index_sequence<c...>) {
   const float* entry[] = {w.entries + w.offsets[column[c]]...};
   const std::int32_t* sender[] = {w.sender + w.offsets[column[c]]...};
   const std::int32_t length[] = {w.offsets[column[c] + 1] - w.offsets[column[c]]...};
   Floats sum[sizeof...(c)] = {};
   std::int32_t i = 0;
   for (; i < length[0]; ++i) {
-    ((sum[c] = fma(load<float>(x + std::int64_t{sender[c][i]} * lanes), broadcast<float>(entry[c][i]), sum[c])), ...);
+    ((sum[c] =
+          fma(load<float>(x + std::int64_t{sender[c][i]} * lanes), broadcast<float>(entry[c][i]), sum[c])),
+     ...);
   }
   const auto finish = [&](Floats& one, std::size_t which) {
     for (std::int32_t e = i; e < length[which]; ++e) {
-      one = fma(load<float>(x + std::int64_t{sender[which][e]} * lanes), broadcast<float>(entry[which][e]), one);
+      one = fma(load<float>(x + std::int64_t{sender[which][e]} * lanes), broadcast<float>(entry[which][e]),
+                one);
     }
     store(acc + std::int64_t{column[which]} * lanes, one);
   };
@@ -79,7 +86,8 @@ template <std::size_t... c>
 
 void real_sparse(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc) {
   for (std::int64_t first = 0; first < w.receivers; first += column_block) {
-    const int count = static_cast<int>(w.receivers - first < column_block ? w.receivers - first : column_block);
+    const int count =
+        static_cast<int>(w.receivers - first < column_block ? w.receivers - first : column_block);
     const ColumnOrder order(w.offsets, first, count);
     for (std::int64_t p = 0; p < panels; ++p) {
       for (std::int64_t lane = 0; lane < lanes; lane += words) {

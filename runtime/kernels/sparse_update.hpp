@@ -9,13 +9,13 @@ namespace {
 
 using SparseArguments = UpdateArguments<SparseWeight<float>>;
 
-constexpr int piece = 64;  // entries of a column whose S is held at a time
-
-/// S of pieces of columns.
+/// S of a register of entries of a column at a time.
 class SparseCorrelation {
  public:
   explicit SparseCorrelation(const SparseArguments& arguments)
-      : in_(arguments), how_(arithmetic_of(arguments.u.kind, arguments.v.kind)) {}
+      : in_(arguments), how_(arithmetic_of(arguments.u.kind, arguments.v.kind)) {
+    if (how_ == Arithmetic::signs) find_zeros();
+  }
 
   bool errs(std::int64_t k) const {
     unsigned any = 0;
@@ -23,17 +23,24 @@ class SparseCorrelation {
     return any != 0;
   }
 
-  /// S of the n <= piece entries of column k from `e` on; s holds `piece` numbers.
-  void entries(std::int64_t k, std::int64_t e, int n, float* s) const {
-    const std::int32_t* sender = in_.weight.sender + e;
+  /// Must be called before at() of a receiver.
+  void choose(std::int64_t k) {
+    if (how_ == Arithmetic::bytes && in_.panels * 4 <= capacity) list_quads(k);
+  }
+
+  /// S of the entries that connect `senders` with receiver k.
+  [[gnu::always_inline]] Floats at(std::int64_t k, Ints senders) const {
     switch (how_) {
-      case Arithmetic::signs: return in_.panels == 1 ? signs(k, 1, sender, n, s) : signs(k, in_.panels, sender, n, s);
-      case Arithmetic::pair_errors: return pair_errors(k, sender, n, s);
-      case Arithmetic::pair_senders: return pair_senders(k, sender, n, s);
-      case Arithmetic::bytes: return bytes(k, sender, n, s);
-      case Arithmetic::byte_pairs: return byte_pairs(k, sender, n, s);
-      case Arithmetic::reals: return reals(k, sender, n, s);
+      case Arithmetic::signs: return signs(k, senders);
+      case Arithmetic::pair_errors:
+      case Arithmetic::pair_senders: return pairs(k, senders);
+      case Arithmetic::bytes:
+        if (in_.panels * 4 <= capacity) return listed_bytes(senders);
+        return bytes(k, senders);
+      case Arithmetic::byte_pairs: return bytes(k, senders);
+      case Arithmetic::reals: return reals(k, senders);
     }
+    __builtin_unreachable();
   }
 
  private:
@@ -44,114 +51,138 @@ class SparseCorrelation {
     const std::int64_t i = p * in_.weight.receivers + k;
     return {in_.v.signs.plus[i], in_.v.signs.minus[i]};
   }
-  Lanes senders(std::int64_t j, std::int64_t p) const {
-    const std::int64_t i = p * in_.weight.senders + j;
-    return {in_.u.signs.plus[i], in_.u.signs.minus[i]};
-  }
-  static std::int32_t count(unsigned lanes_of_sum) { return __builtin_popcount(lanes_of_sum); }
 
-  [[gnu::always_inline]] void signs(std::int64_t k, std::int64_t panels, const std::int32_t* sender, int n,
-                                    float* s) const {
-    std::int32_t sum[piece];
-    for (std::int64_t p = 0; p < panels; ++p) {
+  /// Whether a sender is 0 in a lane with an error.
+  void find_zeros() {
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      unsigned erring = 0, zero = 0;
+      for (std::int64_t k = 0; k < in_.weight.receivers; ++k) {
+        const Lanes v = errors(k, p);
+        erring |= v.plus | v.minus;
+      }
+      for (std::int64_t i = p * in_.weight.senders; i < (p + 1) * in_.weight.senders; ++i) {
+        zero |= ~(unsigned{in_.u.signs.plus[i]} | in_.u.signs.minus[i]);
+      }
+      zeros_ |= (erring & zero) != 0;
+    }
+  }
+
+  /// The masks of a panel's senders, a word each.
+  [[gnu::always_inline]] Words masks(const Mask* plane, std::int64_t p, Ints senders) const {
+    const Mask* panel = plane + p * in_.weight.senders;
+    if (in_.weight.senders == 1) return broadcast<std::uint32_t>(panel[0]);
+    // The words that end with the sender's mask, except the first: nothing behind the last mask is touched.
+    const Ints later = senders > Ints{};  // -1 where true
+    const Words pair = gather_at_pairs(panel, senders + later);
+    return (pair >> ((Words)later & 16u)) & 0xffffu;
+  }
+
+  [[gnu::always_inline]] Floats signs(std::int64_t k, Ints senders) const {
+    Words sum{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
       const Lanes v = errors(k, p);
-      for (int i = 0; i < n; ++i) {
-        const Lanes u = senders(sender[i], p);
-        const unsigned both = (v.plus | v.minus) & (u.plus | u.minus);
-        sum[i] = (p == 0 ? 0 : sum[i]) + count(both) - 2 * count(both & (v.plus ^ u.plus));
+      if ((v.plus | v.minus) == 0) continue;
+      const Words up = masks(in_.u.signs.plus, p, senders);
+      // Where neither is 0 the product is 1, less 2 where the signs differ.
+      Words both = broadcast<std::uint32_t>(v.plus | v.minus);
+      if (zeros_) both = both & (up | masks(in_.u.signs.minus, p, senders));
+      const Words differ = both & (broadcast<std::uint32_t>(v.plus) ^ up);
+      sum = sum + popcount(both) - (popcount(differ) << 1);
+    }
+    return to_floats(sum);
+  }
+
+  [[gnu::always_inline]] Floats pairs(std::int64_t k, Ints senders) const {
+    const bool by_error = how_ == Arithmetic::pair_errors;
+    Words n_a{}, n_b{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes v = errors(k, p);
+      const Words v_plus = broadcast<std::uint32_t>(v.plus), v_minus = broadcast<std::uint32_t>(v.minus);
+      const Words u_plus = masks(in_.u.signs.plus, p, senders),
+                  u_minus = masks(in_.u.signs.minus, p, senders);
+      const Words mixed_a = by_error ? v_plus & u_minus : v_minus & u_plus;
+      const Words mixed_b = by_error ? v_minus & u_plus : v_plus & u_minus;
+      n_a = n_a + popcount(v_plus & u_plus) - popcount(mixed_a);
+      n_b = n_b + popcount(mixed_b) - popcount(v_minus & u_minus);
+    }
+    return by_error ? pair_sum(n_a, in_.v.a, n_b, in_.v.b) : pair_sum(n_a, in_.u.a, n_b, in_.u.b);
+  }
+
+  /// Four lanes of a mask as bytes 0 and 1.
+  static std::uint32_t as_bytes(unsigned mask, int quad) {
+    return (mask >> (4 * quad) & 15u) * 0x00204081u & 0x01010101u;
+  }
+
+  /// The quads of a column that hold an error: nearly always one or two, wherever they are.
+  void list_quads(std::int64_t k) {
+    quads_ = 0;
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes v = errors(k, p);
+      for (int quad = 0; quad < 4; ++quad) {
+        const std::uint32_t word = as_bytes(v.plus, quad) | as_bytes(v.minus, quad) * 0xffu;
+        quad_bytes_[quads_] = in_.u.bytes + p * in_.weight.senders * lanes + 4 * quad;
+        quad_errors_[quads_] = word;
+        quads_ += word != 0;
       }
     }
-    for (int i = 0; i < n; ++i) s[i] = static_cast<float>(sum[i]);
   }
 
-  /// fma(a, n_a, f32(b n_b)) of every entry.
-  static void finish(const std::int32_t* n_a, float a, const std::int32_t* n_b, float b, float* s) {
-    for (int i = 0; i < piece; i += words) {
-      store(s + i, pair_sum(load<std::uint32_t>(n_a + i), a, load<std::uint32_t>(n_b + i), b));
+  [[gnu::always_inline]] Floats listed_bytes(Ints senders) const {
+    const Ints rows = senders * static_cast<std::int32_t>(lanes / 2);
+    Words sum{};
+    for (int i = 0; i < quads_; ++i) {
+      sum = dot4(sum, gather_at_pairs(quad_bytes_[i], rows), broadcast<std::uint32_t>(quad_errors_[i]));
     }
+    return to_floats(sum);
   }
 
-  void pair_errors(std::int64_t k, const std::int32_t* sender, int n, float* s) const {
-    std::int32_t n_a[piece] = {}, n_b[piece] = {};
+  [[gnu::always_inline]] Floats bytes(std::int64_t k, Ints senders) const {
+    const bool pair = how_ == Arithmetic::byte_pairs;
+    Words sum{}, sum_b{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       const Lanes v = errors(k, p);
-      for (int i = 0; i < n; ++i) {
-        const Lanes u = senders(sender[i], p);
-        n_a[i] += count(v.plus & u.plus) - count(v.plus & u.minus);
-        n_b[i] += count(v.minus & u.plus) - count(v.minus & u.minus);
+      const std::uint8_t* u = in_.u.bytes + p * in_.weight.senders * lanes;
+      for (int quad = 0; quad < 4; ++quad) {
+        const std::uint32_t plus = as_bytes(v.plus, quad), minus = as_bytes(v.minus, quad);
+        if ((plus | minus) == 0) continue;
+        const Words four = gather_at_pairs(u + 4 * quad, senders * static_cast<std::int32_t>(lanes / 2));
+        sum = dot4(sum, four, broadcast<std::uint32_t>(pair ? plus : plus | minus * 0xffu));
+        if (pair) sum_b = dot4(sum_b, four, broadcast<std::uint32_t>(minus));
       }
     }
-    finish(n_a, in_.v.a, n_b, in_.v.b, s);
+    return pair ? pair_sum(sum, in_.v.a, sum_b, in_.v.b) : to_floats(sum);
   }
 
-  void pair_senders(std::int64_t k, const std::int32_t* sender, int n, float* s) const {
-    std::int32_t n_a[piece] = {}, n_b[piece] = {};
+  Floats reals(std::int64_t k, Ints senders) const {
+    Floats sum{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
-      const Lanes v = errors(k, p);
-      for (int i = 0; i < n; ++i) {
-        const Lanes u = senders(sender[i], p);
-        n_a[i] += count(v.plus & u.plus) - count(v.minus & u.plus);
-        n_b[i] += count(v.plus & u.minus) - count(v.minus & u.minus);
-      }
-    }
-    finish(n_a, in_.u.a, n_b, in_.u.b, s);
-  }
-
-  /// sum += sign * the bytes of the lanes in `which`, for every entry. Errors are few: a lane at a time.
-  void add_bytes(unsigned which, std::int64_t p, const std::int32_t* sender, int n, std::int32_t sign,
-                 std::int32_t* sum) const {
-    for (; which != 0; which &= which - 1) {
-      const std::uint8_t* u = in_.u.bytes + p * in_.weight.senders * lanes + __builtin_ctz(which);
-      for (int i = 0; i < n; ++i) sum[i] += sign * u[std::int64_t{sender[i]} * lanes];
-    }
-  }
-
-  void bytes(std::int64_t k, const std::int32_t* sender, int n, float* s) const {
-    std::int32_t sum[piece] = {};
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      const Lanes v = errors(k, p);
-      add_bytes(v.plus, p, sender, n, 1, sum);
-      add_bytes(v.minus, p, sender, n, -1, sum);
-    }
-    for (int i = 0; i < n; ++i) s[i] = static_cast<float>(sum[i]);
-  }
-
-  void byte_pairs(std::int64_t k, const std::int32_t* sender, int n, float* s) const {
-    std::int32_t n_a[piece] = {}, n_b[piece] = {};
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      const Lanes v = errors(k, p);
-      add_bytes(v.plus, p, sender, n, 1, n_a);
-      add_bytes(v.minus, p, sender, n, 1, n_b);
-    }
-    finish(n_a, in_.v.a, n_b, in_.v.b, s);
-  }
-
-  void reals(std::int64_t k, const std::int32_t* sender, int n, float* s) const {
-    for (int i = 0; i < n; ++i) s[i] = 0;
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      const std::int64_t receiver = p * in_.weight.receivers + k, first = p * in_.weight.senders;
+      const std::int64_t receiver = p * in_.weight.receivers + k;
       for (unsigned which = erring_lanes(in_.v, receiver); which != 0; which &= which - 1) {
         const int lane = __builtin_ctz(which);
-        add_products(error_at(in_.v, receiver, lane), first, lane, sender, n, s);
+        sum = fma(values(p, lane, senders), broadcast<float>(error_at(in_.v, receiver, lane)), sum);
       }
     }
+    return sum;
   }
 
-  /// s = fma(u, v, s) of one sample.
-  void add_products(float v, std::int64_t first, int lane, const std::int32_t* sender, int n, float* s) const {
-    int i = 0;
+  /// What one sample's senders are.
+  [[gnu::always_inline]] Floats values(std::int64_t p, int lane, Ints senders) const {
+    const std::int64_t first = p * in_.weight.senders;
     if (in_.u.kind == Sender::Kind::real) {
-      const float* u = in_.u.real + first * lanes + lane;
-      for (; i + words <= n; i += words) {
-        const Floats values = gather(u, load<std::int32_t>(sender + i) * static_cast<std::int32_t>(lanes));
-        store(s + i, fma(values, broadcast<float>(v), load<float>(s + i)));
-      }
+      return gather(in_.u.real + first * lanes + lane, senders * static_cast<std::int32_t>(lanes));
     }
-    for (; i < n; ++i) s[i] = __builtin_fmaf(sender_at(in_.u, first + sender[i], lane), v, s[i]);
+    Floats result;
+    for (int i = 0; i < words; ++i) result[i] = sender_at(in_.u, first + senders[i], lane);
+    return result;
   }
 
   const SparseArguments& in_;
   Arithmetic how_;
+  bool zeros_ = false;
+  static constexpr std::int64_t capacity = 32;
+  int quads_ = 0;
+  const std::uint8_t* quad_bytes_[capacity + 1];  // a last one that isn't kept
+  std::uint32_t quad_errors_[capacity + 1];
 };
 
 /// The steps of columns, and of the stretches of columns without an error between them.
@@ -167,6 +198,7 @@ class SparseUpdate {
     for (std::int64_t k = 0; k < receivers; ++k) {
       if (!correlation_.errs(k)) continue;
       silent_columns(done, k);
+      correlation_.choose(k);
       column(k, true);
       done = k + 1;
     }
@@ -186,24 +218,24 @@ class SparseUpdate {
   }
 
   void column(std::int64_t k, bool errs) {
-    float s[piece] = {};
-    for (std::int64_t e = in_.weight.offsets[k]; e < in_.weight.offsets[k + 1]; e += piece) {
-      const std::int64_t left = in_.weight.offsets[k + 1] - e;
-      const int n = static_cast<int>(left < piece ? left : piece);
-      if (errs) correlation_.entries(k, e, n, s);
-      int i = 0;
-      for (; i + words <= n; i += words) {
-        step_at(step_, parameters(), e + i, load<float>(s + i), movable(k, load<std::int32_t>(in_.weight.sender + e + i)),
-                progress_);
-      }
-      if (i == n) continue;
-      const Ints senders = load_first(in_.weight.sender + e + i, n - i);
-      step_at(step_, parameters(), e + i, load<float>(s + i), movable(k, senders), progress_, n - i);
+    const std::int32_t* sender = in_.weight.sender;
+    const std::int64_t end = in_.weight.offsets[k + 1];
+    std::int64_t e = in_.weight.offsets[k];
+    for (; e + words <= end; e += words) {
+      const Ints senders = load<std::int32_t>(sender + e);
+      step_at(step_, parameters(), e, errs ? correlation_.at(k, senders) : Floats{}, movable(k, senders),
+              progress_);
     }
+    if (e == end) return;
+    const int rest = static_cast<int>(end - e);
+    const Ints senders = load_first(sender + e, rest);
+    step_at(step_, parameters(), e, errs ? correlation_.at(k, senders) : Floats{}, movable(k, senders),
+            progress_, rest);
   }
 
   LaneSet<Words> movable(std::int64_t k, Ints senders) const {
-    return differing(senders, broadcast<std::int32_t>(in_.fixed_diagonal ? static_cast<std::int32_t>(k) : -1));
+    return differing(senders,
+                     broadcast<std::int32_t>(in_.fixed_diagonal ? static_cast<std::int32_t>(k) : -1));
   }
   Parameters parameters() const { return {in_.weight.entries, in_.moments[0], in_.moments[1]}; }
 
@@ -218,16 +250,18 @@ UpdateReport update_sparse(const SparseArguments& in) {
 }
 
 void correlate_sparse(const SparseArguments& in, float* s) {
-  const SparseCorrelation correlation(in);
+  SparseCorrelation correlation(in);
   const SparseWeight<float>& weight = in.weight;
   for (std::int64_t k = 0; k < weight.receivers; ++k) {
     const bool errs = correlation.errs(k);
-    for (std::int64_t e = weight.offsets[k]; e < weight.offsets[k + 1]; e += piece) {
+    correlation.choose(k);
+    for (std::int64_t e = weight.offsets[k]; e < weight.offsets[k + 1]; e += words) {
       const std::int64_t left = weight.offsets[k + 1] - e;
-      const int n = static_cast<int>(left < piece ? left : piece);
-      float part[piece] = {};
-      if (errs) correlation.entries(k, e, n, part);
-      for (int i = 0; i < n; ++i) s[e + i] = in.fixed_diagonal && weight.sender[e + i] == k ? 0.0f : part[i];
+      const int n = static_cast<int>(left < words ? left : words);
+      const Ints senders =
+          n == words ? load<std::int32_t>(weight.sender + e) : load_first(weight.sender + e, n);
+      const Floats part = errs ? correlation.at(k, senders) : Floats{};
+      for (int i = 0; i < n; ++i) s[e + i] = in.fixed_diagonal && senders[i] == k ? 0.0f : part[i];
     }
   }
 }

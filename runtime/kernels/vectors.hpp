@@ -39,8 +39,8 @@ using Words = Vector<std::uint32_t>;
 template <class T>
 using Field = Vector<std::make_unsigned_t<T>>;
 
-/// Registers for sums that take a broadcast from memory with every addition: a broadcast to 64 bytes would cost
-/// Zen 4 as much as two to 32.
+/// Registers for sums that take a broadcast from memory with every addition: a broadcast to 64 bytes would
+/// cost Zen 4 as much as two to 32.
 constexpr int narrow_bytes = register_bytes < 32 ? register_bytes : 32;
 template <class T>
 struct NarrowOf {
@@ -73,9 +73,13 @@ template <class T>
   __builtin_memcpy(&v, from, sizeof v);
   return v;
 }
+/// Stores into an array of V's elements. Not by memcpy: the compiler would take every pointer and size that a
+/// loop reads for overwritten.
 template <class V>
 [[gnu::always_inline]] inline void store(void* to, V v) {
-  __builtin_memcpy(to, &v, sizeof v);
+  using T = std::remove_cvref_t<decltype(v[0])>;
+  typedef T Unaligned __attribute__((vector_size(sizeof(V)), aligned(alignof(T))));
+  *static_cast<Unaligned*>(to) = v;
 }
 template <class T>
 [[gnu::always_inline]] inline Vector<T> broadcast(T x) {
@@ -314,7 +318,8 @@ template <class V>
   Words result;
   for (int i = 0; i < words; ++i) {
     std::uint32_t word;
-    __builtin_memcpy(&word, static_cast<const unsigned char*>(base) + std::int64_t{index[i]} * 2, sizeof word);
+    __builtin_memcpy(&word, static_cast<const unsigned char*>(base) + std::int64_t{index[i]} * 2,
+                     sizeof word);
     result[i] = word;
   }
   return result;

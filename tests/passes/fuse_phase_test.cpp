@@ -156,5 +156,32 @@ return "e" %e, "f" %f
   CHECK(transformed(fuse_phase, text) == canonical(text));
 }
 
+TEST_CASE("fuse_phase: phases of batches of different lengths are two", "[passes]") {
+  const std::string_view text = R"(graph "g" fixed 20
+%n = input "n" : i32[]
+%k = input "k" : i32[]
+%c = input "c" : fix[B,2]
+%d = input "d" : fix[B,2]
+%J = param "J" : f32[2,2]
+%s0 = zeros : tern[B,2]
+%order = input "order" : i32[M]
+%s1 = scan %n (%ap = %s0) {
+  %mp = message %ap, %J {dense edge=1-1 fixed} : fix[B,2]
+  %hp = aggregate %c, %mp : fix[B,2]
+  %tp = threshold %hp {sign} : pm1[B,2]
+  yield %tp
+} : tern[B,2]
+%rows = slice %order, %n, %k : i32[B]
+%s2 = scan %k (%aq = %s1) {
+  %mq = message %aq, %J {dense edge=1-1 fixed} : fix[B,2]
+  %hq = aggregate %c, %mq : fix[B,2]
+  %tq = threshold %hq {sign} : pm1[B,2]
+  yield %tq
+} : tern[B,2]
+return "s" %s2, "rows" %rows
+)";
+  CHECK(transformed(fuse_phase, text) == canonical(text));
+}
+
 }  // namespace
 }  // namespace relaxon

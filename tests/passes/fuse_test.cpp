@@ -159,5 +159,24 @@ return "J" %J4
   CHECK(transformed(fuse, text) == canonical(text));
 }
 
+TEST_CASE("fuse: what would move across a slice stays", "[passes]") {
+  const std::string_view text = R"(graph "g" fixed 20
+%n = input "n" : i32[]
+%k = input "k" : i32[]
+%c = input "c" : fix[B,2]
+%d = input "d" : fix[B,2]
+%J = param "J" : f32[2,2]
+%s0 = zeros : tern[B,2]
+%order = input "order" : i32[M]
+%v = input "v" : tern[B,2]
+%x = input "x" : f32[2]
+%S = correlate %s0, %v {dense} : i64[2,2]
+%rows = slice %order, %n, %k : i32[B]
+%J2 = apply %J, %S, %x {sgd} : f32[2,2]
+return "J" %J2, "rows" %rows
+)";
+  CHECK(transformed(fuse, text) == canonical(text));
+}
+
 }  // namespace
 }  // namespace relaxon

@@ -61,7 +61,9 @@ inline std::size_t index_of(std::int64_t b, std::int64_t k, std::int64_t units) 
 template <class T>
 struct Panels {
   Panels(std::int64_t batch_size, std::int64_t width, T garbage)
-      : batch(batch_size), units(width), values(static_cast<std::size_t>(panels_of(batch_size) * width * lanes), garbage) {}
+      : batch(batch_size),
+        units(width),
+        values(static_cast<std::size_t>(panels_of(batch_size) * width * lanes), garbage) {}
   T& at(std::int64_t b, std::int64_t k) { return values[index_of(b, k, units)]; }
   T at(std::int64_t b, std::int64_t k) const { return values[index_of(b, k, units)]; }
   T* data() { return values.data(); }
@@ -102,7 +104,9 @@ struct Signs {
   }
   SignsIn in() const { return {plus.data(), minus.data()}; }
   SignsOut out() { return {plus.data(), minus.data()}; }
-  std::size_t place(std::int64_t b, std::int64_t k) const { return static_cast<std::size_t>(b / lanes * units + k); }
+  std::size_t place(std::int64_t b, std::int64_t k) const {
+    return static_cast<std::size_t>(b / lanes * units + k);
+  }
   bool operator==(const Signs&) const = default;
 
   std::int64_t batch, units;

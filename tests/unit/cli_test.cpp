@@ -149,7 +149,7 @@ TEST_CASE("--version and --help go to standard output", "[cli]") {
 TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
   const std::string network = std::string(RELAXON_NETWORKS_DIR) + "/mnist_dense.toml";
   const std::string hint = " (relaxon --help, relaxon COMMAND --help)";
-  check_refused({}, 2, "expected a command: train, evaluate, plan or opt" + hint);
+  check_refused({}, 2, "expected a command: train, evaluate, plan, explain or opt" + hint);
   check_refused({"frobnicate"}, 2, "The following argument was not expected: frobnicate" + hint);
   check_refused({"train"}, 2, "FILE is required" + hint);
   check_refused({"train", network, "--frobnicate"}, 2,

@@ -19,7 +19,8 @@ using testing::stride_of;
 constexpr int rounds = 40;
 
 struct Sizes {
-  explicit Sizes(Draw& draw) : batch(draw.between(1, 50)), senders(draw.between(1, 70)), receivers(draw.between(1, 70)) {}
+  explicit Sizes(Draw& draw)
+      : batch(draw.between(1, 50)), senders(draw.between(1, 70)), receivers(draw.between(1, 70)) {}
   std::int64_t panels() const { return panels_of(batch); }
   std::size_t dense() const { return static_cast<std::size_t>(senders * receivers); }
   std::int64_t batch, senders, receivers;
@@ -58,13 +59,16 @@ struct Fields64 {
 };
 
 /// The message of sample b into receiver k over a dense weight without padding.
-std::int64_t message(const std::vector<std::int32_t>& q, const Signs& x, std::int64_t receivers, std::int64_t b, std::int64_t k) {
+std::int64_t message(const std::vector<std::int32_t>& q, const Signs& x, std::int64_t receivers,
+                     std::int64_t b, std::int64_t k) {
   std::int64_t sum = 0;
-  for (std::int64_t j = 0; j < x.units; ++j) sum += std::int64_t{x.at(b, j)} * q[static_cast<std::size_t>(j * receivers + k)];
+  for (std::int64_t j = 0; j < x.units; ++j)
+    sum += std::int64_t{x.at(b, j)} * q[static_cast<std::size_t>(j * receivers + k)];
   return sum;
 }
 
-std::int64_t message(const std::vector<std::int32_t>& q, const Connections& c, const Signs& x, std::int64_t b, std::int64_t k) {
+std::int64_t message(const std::vector<std::int32_t>& q, const Connections& c, const Signs& x, std::int64_t b,
+                     std::int64_t k) {
   std::int64_t sum = 0;
   for (auto e = static_cast<std::size_t>(c.offsets[static_cast<std::size_t>(k)]);
        e < static_cast<std::size_t>(c.offsets[static_cast<std::size_t>(k) + 1]); ++e) {
@@ -95,7 +99,8 @@ TEMPLATE_TEST_CASE("exact messages are the plain sums", "[kernels]", Fields32, F
       const auto stored = padded(q, n.senders, n.receivers);
       Panels<T> h(n.batch, n.receivers, std::numeric_limits<T>::min());
       INFO(name_of(isa) << " round " << round);
-      (table.*TestType::exact_dense)({stored.data(), n.senders, n.receivers, stride_of(n.receivers)}, x.in(), n.batch, h.data());
+      (table.*TestType::exact_dense)({stored.data(), n.senders, n.receivers, stride_of(n.receivers)}, x.in(),
+                                     n.batch, h.data());
       REQUIRE(agrees(h, [&](auto b, auto k) { return message(q, x, n.receivers, b, k); }));
 
       const Connections c(draw, n.senders, n.receivers, 0.3);
@@ -125,7 +130,8 @@ TEMPLATE_TEST_CASE("advanced messages are those of the new state", "[kernels]", 
       INFO(name_of(isa) << " round " << round);
       const auto q = draw.integers(n.dense(), TestType::weight_bound);
       const auto stored = padded(q, n.senders, n.receivers);
-      const DenseWeight<const std::int32_t> weight{stored.data(), n.senders, n.receivers, stride_of(n.receivers)};
+      const DenseWeight<const std::int32_t> weight{stored.data(), n.senders, n.receivers,
+                                                   stride_of(n.receivers)};
       Panels<T> h(n.batch, n.receivers, std::numeric_limits<T>::min());
       (table.*TestType::exact_dense)(weight, from.in(), n.batch, h.data());
       (table.*TestType::advance_dense)(weight, from.in(), to.in(), n.panels(), h.data());
@@ -134,7 +140,8 @@ TEMPLATE_TEST_CASE("advanced messages are those of the new state", "[kernels]", 
       const Connections c(draw, n.senders, n.receivers, 0.3);
       const auto entries = draw.integers(c.entries(), TestType::weight_bound);
       (table.*TestType::exact_sparse)(c.weight(entries.data()), from.in(), n.batch, h.data());
-      (table.*TestType::advance_sparse)(c.weight(entries.data()), c.rows(), from.in(), to.in(), n.panels(), h.data());
+      (table.*TestType::advance_sparse)(c.weight(entries.data()), c.rows(), from.in(), to.in(), n.panels(),
+                                        h.data());
       REQUIRE(agrees(h, [&](auto b, auto k) { return message(entries, c, to, b, k); }));
     }
   }
@@ -161,10 +168,12 @@ TEST_CASE("real messages are one fused chain, senders ascending", "[kernels]") {
       const auto stored = padded(w, n.senders, n.receivers);
       Panels<float> acc(n.batch, n.receivers, 0);
       INFO(name_of(isa) << " round " << round);
-      table.real_dense({stored.data(), n.senders, n.receivers, stride_of(n.receivers)}, x.data(), n.panels(), acc.data());
+      table.real_dense({stored.data(), n.senders, n.receivers, stride_of(n.receivers)}, x.data(), n.panels(),
+                       acc.data());
       REQUIRE(agrees(acc, [&](auto b, auto k) {
         float sum = 0;
-        for (std::int64_t j = 0; j < n.senders; ++j) sum = std::fma(x.at(b, j), w[static_cast<std::size_t>(j * n.receivers + k)], sum);
+        for (std::int64_t j = 0; j < n.senders; ++j)
+          sum = std::fma(x.at(b, j), w[static_cast<std::size_t>(j * n.receivers + k)], sum);
         return sum;
       }));
 
@@ -202,8 +211,11 @@ TEMPLATE_TEST_CASE("rows of tables become panels", "[kernels]", Fields32, Fields
         fields.push_back(draw.between(-INT32_MAX, INT32_MAX));
       }
       std::vector<std::int32_t> rows;
-      for (std::int64_t b = 0; b < n.batch; ++b) rows.push_back(static_cast<std::int32_t>(draw.between(0, samples - 1)));
-      const auto cell = [&](std::int64_t b, std::int64_t k) { return static_cast<std::size_t>(rows[static_cast<std::size_t>(b)] * units + k); };
+      for (std::int64_t b = 0; b < n.batch; ++b)
+        rows.push_back(static_cast<std::int32_t>(draw.between(0, samples - 1)));
+      const auto cell = [&](std::int64_t b, std::int64_t k) {
+        return static_cast<std::size_t>(rows[static_cast<std::size_t>(b)] * units + k);
+      };
       INFO(name_of(isa) << " round " << round);
 
       Signs s(n.batch, units);
@@ -231,7 +243,8 @@ TEMPLATE_TEST_CASE("rows of tables become panels", "[kernels]", Fields32, Fields
       table.bytes_to_reals(bytes.data(), samples * units, reals.data());
       for (std::size_t i = 0; i < bytes.size(); ++i) REQUIRE(reals[i] == static_cast<float>(bytes[i]));
       table.scale(reals.data(), samples * units, 1.0f / 255.0f);
-      for (std::size_t i = 0; i < bytes.size(); ++i) REQUIRE(reals[i] == static_cast<float>(bytes[i]) * (1.0f / 255.0f));
+      for (std::size_t i = 0; i < bytes.size(); ++i)
+        REQUIRE(reals[i] == static_cast<float>(bytes[i]) * (1.0f / 255.0f));
     }
   }
 }
@@ -254,7 +267,8 @@ TEST_CASE("weights become integers, or are named", "[kernels]") {
       const std::size_t bad = static_cast<std::size_t>(draw.between(0, static_cast<std::int64_t>(n) - 1));
       w[n - 1] = -weight_limit(bits);
       w[bad] = round % 2 ? std::numeric_limits<float>::quiet_NaN() : weight_limit(bits);
-      REQUIRE(table.quantise(w.data(), static_cast<std::int64_t>(n), bits, q.data()) == static_cast<std::int64_t>(bad));
+      REQUIRE(table.quantise(w.data(), static_cast<std::int64_t>(n), bits, q.data()) ==
+              static_cast<std::int64_t>(bad));
     }
   }
 }
@@ -288,7 +302,8 @@ template <class T>
 std::vector<Panels<T>> random_messages(Draw& draw, const Sizes& n, int bits) {
   const auto count = static_cast<std::size_t>(draw.between(1, 8));
   std::vector<Panels<T>> messages;
-  const std::int64_t bound = draw.chance(0.5) ? std::numeric_limits<T>::max() / 2 / 8 : std::int64_t{1} << bits;
+  const std::int64_t bound =
+      draw.chance(0.5) ? std::numeric_limits<T>::max() / 2 / 8 : std::int64_t{1} << bits;
   for (std::size_t m = 0; m < count; ++m) {
     messages.emplace_back(n.batch, n.receivers, std::numeric_limits<T>::min());
     for (std::int64_t b = 0; b < n.batch; ++b) {
@@ -302,7 +317,8 @@ std::vector<Panels<T>> random_messages(Draw& draw, const Sizes& n, int bits) {
 
 /// Margins among which some meet a field exactly and some are beyond every field.
 std::int64_t random_margin(Draw& draw, std::int64_t field) {
-  constexpr std::int64_t extremes[] = {std::int64_t{1} << 62, -(std::int64_t{1} << 62), INT32_MAX, INT32_MIN, std::int64_t{1} << 31, 0};
+  constexpr std::int64_t extremes[] = {
+      std::int64_t{1} << 62, -(std::int64_t{1} << 62), INT32_MAX, INT32_MIN, std::int64_t{1} << 31, 0};
   switch (draw.between(0, 3)) {
     case 0: return extremes[draw.between(0, 5)];
     case 1: return field;
@@ -335,7 +351,8 @@ TEMPLATE_TEST_CASE("epilogues see the sum of the messages", "[kernels]", Fields3
       (table.*TestType::sum)(pointers.data(), count, static_cast<std::int64_t>(h.values.size()), h.data());
       REQUIRE(agrees(h, field));
       // An odd number of entries, so that the rest of a register is summed too.
-      (table.*TestType::sum)(pointers.data(), count, static_cast<std::int64_t>(h.values.size()) - 5, h.data());
+      (table.*TestType::sum)(pointers.data(), count, static_cast<std::int64_t>(h.values.size()) - 5,
+                             h.data());
       REQUIRE(agrees(h, field));
 
       Signs state(n.batch, n.receivers);
@@ -358,7 +375,8 @@ TEMPLATE_TEST_CASE("epilogues see the sum of the messages", "[kernels]", Fields3
       Signs v(n.batch, n.receivers);
       std::vector<std::int64_t> margin;
       for (std::int64_t k = 0; k < n.receivers; ++k) margin.push_back(random_margin(draw, field(0, k)));
-      (table.*TestType::sum_error)(pointers.data(), count, t.in(), margin.data(), n.receivers, n.panels(), v.out());
+      (table.*TestType::sum_error)(pointers.data(), count, t.in(), margin.data(), n.receivers, n.panels(),
+                                   v.out());
       REQUIRE(v.well_formed());
       for (std::int64_t b = 0; b < n.batch; ++b) {
         for (std::int64_t k = 0; k < n.receivers; ++k) {
@@ -372,12 +390,14 @@ TEMPLATE_TEST_CASE("epilogues see the sum of the messages", "[kernels]", Fields3
       for (std::int64_t k = 0; k < n.receivers; ++k) {
         real_margin.push_back(draw.chance(0.5) ? draw.real() : a * from_fixed(field(0, k), bits));
       }
-      (table.*TestType::sum_pair_error)(pointers.data(), count, t.in(), a, c, real_margin.data(), bits, n.receivers, n.panels(), v.out());
+      (table.*TestType::sum_pair_error)(pointers.data(), count, t.in(), a, c, real_margin.data(), bits,
+                                        n.receivers, n.panels(), v.out());
       REQUIRE(v.well_formed());
       for (std::int64_t b = 0; b < n.batch; ++b) {
         for (std::int64_t k = 0; k < n.receivers; ++k) {
           const float value = t.at(b, k) > 0 ? a : c;
-          const bool errs = t.at(b, k) != 0 && value * from_fixed(field(b, k), bits) <= real_margin[static_cast<std::size_t>(k)];
+          const bool errs = t.at(b, k) != 0 &&
+                            value * from_fixed(field(b, k), bits) <= real_margin[static_cast<std::size_t>(k)];
           REQUIRE(v.at(b, k) == (errs ? t.at(b, k) : 0));
         }
       }
@@ -395,13 +415,15 @@ TEST_CASE("column sums bound every field", "[kernels]") {
       const auto stored = padded(q, n.senders, n.receivers);
       std::vector<std::int64_t> sums(static_cast<std::size_t>(n.receivers), 7), expected = sums;
       table.column_sums_dense({stored.data(), n.senders, n.receivers, stride_of(n.receivers)}, sums.data());
-      for (std::size_t i = 0; i < q.size(); ++i) expected[i % expected.size()] += std::abs(std::int64_t{q[i]});
+      for (std::size_t i = 0; i < q.size(); ++i)
+        expected[i % expected.size()] += std::abs(std::int64_t{q[i]});
       REQUIRE(sums == expected);
       const Connections c(draw, n.senders, n.receivers, 0.3);
       const auto entries = draw.integers(c.entries(), INT32_MAX);
       table.column_sums_sparse(c.weight(entries.data()), sums.data());
       for (std::size_t k = 0; k + 1 < c.offsets.size(); ++k) {
-        for (auto e = static_cast<std::size_t>(c.offsets[k]); e < static_cast<std::size_t>(c.offsets[k + 1]); ++e) {
+        for (auto e = static_cast<std::size_t>(c.offsets[k]); e < static_cast<std::size_t>(c.offsets[k + 1]);
+             ++e) {
           expected[k] += std::abs(std::int64_t{entries[e]});
         }
       }

@@ -14,8 +14,10 @@ using testing::same;
 using testing::Signs;
 using testing::stride_of;
 
-constexpr StepRule all_rules[] = {StepRule::sgd, StepRule::momentum, StepRule::nesterov, StepRule::adam, StepRule::adamw};
-constexpr Sender::Kind sender_kinds[] = {Sender::Kind::signs, Sender::Kind::pair, Sender::Kind::bytes, Sender::Kind::real};
+constexpr StepRule all_rules[] = {StepRule::sgd, StepRule::momentum, StepRule::nesterov, StepRule::adam,
+                                  StepRule::adamw};
+constexpr Sender::Kind sender_kinds[] = {Sender::Kind::signs, Sender::Kind::pair, Sender::Kind::bytes,
+                                         Sender::Kind::real};
 constexpr Errors::Kind error_kinds[] = {Errors::Kind::signs, Errors::Kind::pair, Errors::Kind::real};
 
 int moments_of(StepRule rule) {
@@ -24,8 +26,14 @@ int moments_of(StepRule rule) {
 
 /// Both sides of a correlation, and their values as section 11 sees them.
 struct Sides {
-  Sides(Draw& draw, Sender::Kind sender, Errors::Kind error, std::int64_t batch_size, std::int64_t d, std::int64_t K, double silent)
-      : batch(batch_size), u_signs(draw, batch, d, 0.1), v_signs(draw, batch, K, silent), bytes(batch, d, 0), u_real(batch, d, 0), v_real(batch, K, 0) {
+  Sides(Draw& draw, Sender::Kind sender, Errors::Kind error, std::int64_t batch_size, std::int64_t d,
+        std::int64_t K, double silent)
+      : batch(batch_size),
+        u_signs(draw, batch, d, 0.1),
+        v_signs(draw, batch, K, silent),
+        bytes(batch, d, 0),
+        u_real(batch, d, 0),
+        v_real(batch, K, 0) {
     for (std::int64_t b = 0; b < batch; ++b) {
       for (std::int64_t j = 0; j < d; ++j) {
         bytes.at(b, j) = static_cast<std::uint8_t>(draw.chance(0.3) ? 255 : draw.between(0, 255));
@@ -137,7 +145,8 @@ struct Entry {
 };
 
 /// The plain update of `entries`; returns the largest change.
-float plain_update(StepRule rule, const std::vector<float>& c, const Sides& sides, const std::vector<Entry>& entries, Parameters& p) {
+float plain_update(StepRule rule, const std::vector<float>& c, const Sides& sides,
+                   const std::vector<Entry>& entries, Parameters& p) {
   float largest = 0;
   for (const Entry& e : entries) {
     const float before = p.w[e.at];
@@ -165,7 +174,8 @@ void for_each_update(std::uint64_t seed, Test test) {
       for (const Sender::Kind u : sender_kinds) {
         for (const Errors::Kind v : error_kinds) {
           for (int round = 0; round < 6; ++round) {
-            INFO(name_of(isa) << " rule " << int(rule) << " kinds " << int(u) << ' ' << int(v) << " round " << round);
+            INFO(name_of(isa) << " rule " << int(rule) << " kinds " << int(u) << ' ' << int(v) << " round "
+                              << round);
             test(kernels(isa), draw, rule, u, v, round);
           }
         }
@@ -178,9 +188,11 @@ void for_each_update(std::uint64_t seed, Test test) {
 double silence(int round) { return round % 3 == 0 ? 0.1 : round % 3 == 1 ? 0.97 : 1.0; }
 
 TEST_CASE("dense updates are section 11's", "[kernels]") {
-  for_each_update(21, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v, int round) {
+  for_each_update(21, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v,
+                         int round) {
     const bool square = round % 2 == 0;
-    const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 40), K = square ? d : draw.between(1, 70);
+    const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 40),
+                       K = square ? d : draw.between(1, 70);
     const std::int64_t stride = stride_of(K);
     const Sides sides(draw, u, v, batch, d, K, silence(round));
     const auto c = random_scalars(draw, rule, draw.chance(0.5));
@@ -201,9 +213,17 @@ TEST_CASE("dense updates are section 11's", "[kernels]") {
 
     std::vector<float> scratch(static_cast<std::size_t>(update_scratch(u, v, panels_of(batch), stride)));
     const UpdateArguments<DenseWeight<float>> arguments{
-        rule, c.data(), sides.u, sides.v, panels_of(batch), {actual.w.data(), d, K, stride},
-        {moments_of(rule) > 0 ? actual.m.data() : nullptr, moments_of(rule) > 1 ? actual.v.data() : nullptr}, square, scratch.data()};
-    std::vector<float> s(actual.w.size(), std::numeric_limits<float>::quiet_NaN()), expected_s(actual.w.size());
+        rule,
+        c.data(),
+        sides.u,
+        sides.v,
+        panels_of(batch),
+        {actual.w.data(), d, K, stride},
+        {moments_of(rule) > 0 ? actual.m.data() : nullptr, moments_of(rule) > 1 ? actual.v.data() : nullptr},
+        square,
+        scratch.data()};
+    std::vector<float> s(actual.w.size(), std::numeric_limits<float>::quiet_NaN()),
+        expected_s(actual.w.size());
     for (const Entry& e : entries) expected_s[e.at] = sides.s(e.j, e.k);
     table.correlate_dense(arguments, s.data());
     REQUIRE(same_numbers(s, expected_s));
@@ -212,9 +232,11 @@ TEST_CASE("dense updates are section 11's", "[kernels]") {
 }
 
 TEST_CASE("sparse updates are section 11's", "[kernels]") {
-  for_each_update(22, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v, int round) {
+  for_each_update(22, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v,
+                         int round) {
     const bool square = round % 2 == 0;
-    const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 100), K = square ? d : draw.between(1, 70);
+    const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 100),
+                       K = square ? d : draw.between(1, 70);
     const Connections connections(draw, d, K, round == 5 ? 1.0 : 0.3);
     const Sides sides(draw, u, v, batch, d, K, silence(round));
     const auto c = random_scalars(draw, rule, draw.chance(0.5));
@@ -230,9 +252,17 @@ TEST_CASE("sparse updates are section 11's", "[kernels]") {
     const float largest = plain_update(rule, c, sides, entries, expected);
 
     const UpdateArguments<SparseWeight<float>> arguments{
-        rule, c.data(), sides.u, sides.v, panels_of(batch), connections.weight(actual.w.data()),
-        {moments_of(rule) > 0 ? actual.m.data() : nullptr, moments_of(rule) > 1 ? actual.v.data() : nullptr}, square, nullptr};
-    std::vector<float> s(actual.w.size(), std::numeric_limits<float>::quiet_NaN()), expected_s(actual.w.size());
+        rule,
+        c.data(),
+        sides.u,
+        sides.v,
+        panels_of(batch),
+        connections.weight(actual.w.data()),
+        {moments_of(rule) > 0 ? actual.m.data() : nullptr, moments_of(rule) > 1 ? actual.v.data() : nullptr},
+        square,
+        nullptr};
+    std::vector<float> s(actual.w.size(), std::numeric_limits<float>::quiet_NaN()),
+        expected_s(actual.w.size());
     for (const Entry& e : entries) expected_s[e.at] = sides.s(e.j, e.k);
     table.correlate_sparse(arguments, s.data());
     REQUIRE(same_numbers(s, expected_s));
@@ -261,9 +291,10 @@ TEST_CASE("a step from a stored S leaves fixed entries alone", "[kernels]") {
           plain_step(rule, c, s[i], expected.w[i], expected.m[i], expected.v[i]);
           largest = std::max(largest, std::fabs(expected.w[i] - actual.w[i]));
         }
-        const UpdateReport report = kernels(isa).apply(rule, c.data(), s.data(), static_cast<std::int64_t>(n), fixed, actual.w.data(),
-                                                       moments_of(rule) > 0 ? actual.m.data() : nullptr,
-                                                       moments_of(rule) > 1 ? actual.v.data() : nullptr);
+        const UpdateReport report =
+            kernels(isa).apply(rule, c.data(), s.data(), static_cast<std::int64_t>(n), fixed, actual.w.data(),
+                               moments_of(rule) > 0 ? actual.m.data() : nullptr,
+                               moments_of(rule) > 1 ? actual.v.data() : nullptr);
         check(report, largest, actual, expected);
       }
     }
@@ -283,7 +314,8 @@ TEST_CASE("an update reports numbers that aren't finite", "[kernels]") {
         s[at] = 3e38f;  // its product with the rate, or its square, is infinite
         std::vector<float> scalars = c;
         scalars[0] = 2.0f;
-        const UpdateReport report = kernels(isa).apply(rule, scalars.data(), s.data(), 21, {}, p.w.data(), p.m.data(), p.v.data());
+        const UpdateReport report =
+            kernels(isa).apply(rule, scalars.data(), s.data(), 21, {}, p.w.data(), p.m.data(), p.v.data());
         CHECK(!report.finite);
       }
     }
@@ -300,9 +332,17 @@ TEST_CASE("padding of a dense weight stays 0 without an epsilon", "[kernels]") {
       if (i % 16 < 5) w[i] = m[i] = v[i] = 1;
     }
     const std::vector<float> c{0.1f, 0.0f, 0.9f, 0.1f, 0.999f, 0.001f, 0.003f, 1.7f, 0.0f};
-    std::vector<float> scratch(static_cast<std::size_t>(update_scratch(Sender::Kind::signs, Errors::Kind::signs, 1, 16)));
-    const UpdateReport report = kernels(isa).update_dense(
-        {StepRule::adam, c.data(), sides.u, sides.v, 1, {w.data(), 3, 5, 16}, {m.data(), v.data()}, false, scratch.data()});
+    std::vector<float> scratch(
+        static_cast<std::size_t>(update_scratch(Sender::Kind::signs, Errors::Kind::signs, 1, 16)));
+    const UpdateReport report = kernels(isa).update_dense({StepRule::adam,
+                                                           c.data(),
+                                                           sides.u,
+                                                           sides.v,
+                                                           1,
+                                                           {w.data(), 3, 5, 16},
+                                                           {m.data(), v.data()},
+                                                           false,
+                                                           scratch.data()});
     CHECK(report.finite);
     for (std::size_t i = 0; i < w.size(); ++i) CHECK((i % 16 < 5 || (w[i] == 0 && m[i] == 0 && v[i] == 0)));
   }

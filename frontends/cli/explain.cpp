@@ -1,0 +1,36 @@
+// relaxon explain FILE
+#include "frontends/explain.hpp"
+
+#include <memory>
+
+#include "frontends/cli/command.hpp"
+#include "frontends/cli/options.hpp"
+#include "frontends/cli/output.hpp"
+
+namespace relaxon::cli {
+namespace {
+
+struct ExplainOptions {
+  NetworkOptions network;
+  bool json = false;
+};
+
+int explain(const ExplainOptions& options) {
+  const NetworkFile file = options.network.load();
+  const Explanation explanation = relaxon::explain(file.network, file.data.batch_size, host_target());
+  print_out(options.json ? to_json(explanation).dump() + "\n" : to_text(explanation));
+  return exit_done;
+}
+
+}  // namespace
+
+Command add_explain(CLI::App& app) {
+  CLI::App* parser =
+      app.add_subcommand("explain", "Show what each step of training and evaluation costs, and why");
+  const auto options = std::make_shared<ExplainOptions>();
+  options->network.add_to(*parser);
+  parser->add_flag("--json", options->json, "Print one JSON object");
+  return {parser, [options] { return explain(*options); }};
+}
+
+}  // namespace relaxon::cli
