@@ -410,7 +410,7 @@ TEST_CASE("long texts and lists with many dots are no deep keys", "[network_file
       dots);
 }
 
-TEST_CASE("files that can't be read are named", "[network_file]") {
+TEST_CASE("network files that can't be read are named", "[network_file]") {
   const TemporaryFolder folder;
   const std::string missing = folder / "missing.toml";
   CHECK(error_of([&] { load_network_file(missing); }) == missing + ": no such file");

@@ -1,8 +1,8 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 
 #include "frontends/network_file.hpp"
-#include "ir/op_info.hpp"
 #include "passes/lower.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/plan/plan.hpp"
