@@ -111,7 +111,8 @@ Graph lower_train_epoch(const Network& network) {
   l.set_trained({arguments.begin() + 1, arguments.end()});
   const ValueId rows = b.one(OpKind::slice, {split.order, arguments[0], split.batch}, {}, "rows");
   const ValueId x = b.one(OpKind::take, {split.inputs, rows}, {}, "x");
-  const ValueId y = b.one(OpKind::take, {code, b.one(OpKind::take, {split.classes, rows}, {}, "class")}, {}, "y");
+  const ValueId y =
+      b.one(OpKind::take, {code, b.one(OpKind::take, {split.classes, rows}, {}, "class")}, {}, "y");
   std::vector<std::map<EdgeId, ValueId>> scalars;
   for (const auto& table : tables) {
     std::map<EdgeId, ValueId>& point = scalars.emplace_back();

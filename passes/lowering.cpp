@@ -52,14 +52,18 @@ Lowering::Lowering(const Network& network, std::string_view name, LowerOptions o
     : network_(network), options_(options), builder_(std::string(name), network.fixed_bits) {
   for (const auto& [id, edge] : map().edges()) {
     if (!is_sparse(edge.module)) continue;
-    patterns_[id] = builder_.pattern(
-        {relaxon::to_string(id), map().units(id.sender), map().units(id.receiver), is_recurrent(edge.module)});
+    patterns_[id] = builder_.pattern({relaxon::to_string(id), map().units(id.sender),
+                                      map().units(id.receiver), is_recurrent(edge.module)});
   }
 }
 
-Type Lowering::input_type(Dim batch) const { return declared(network_.input, dims_of(map().sizes().front(), batch)); }
+Type Lowering::input_type(Dim batch) const {
+  return declared(network_.input, dims_of(map().sizes().front(), batch));
+}
 
-Type Lowering::label_type(Dim batch) const { return declared(network_.label, dims_of(map().sizes().back(), batch)); }
+Type Lowering::label_type(Dim batch) const {
+  return declared(network_.label, dims_of(map().sizes().back(), batch));
+}
 
 Type Lowering::buffer_type(int buffer, Dim batch) const {
   if (buffer == 0) return input_type(batch);
@@ -114,7 +118,9 @@ EdgeId Lowering::margin_owner(EdgeId edge) const {
 void Lowering::bind_margins() {
   for (const EdgeId edge : map().trainable()) {
     const EdgeId owner = margin_owner(edge);
-    if (owner == edge) margins_[edge] = bind({Role::Kind::margin, edge, 0}, make_type(Elem::f32, {map().units(edge.receiver)}));
+    if (owner == edge)
+      margins_[edge] =
+          bind({Role::Kind::margin, edge, 0}, make_type(Elem::f32, {map().units(edge.receiver)}));
     margins_[edge] = margins_.at(owner);
   }
 }
@@ -151,7 +157,8 @@ ValueId Lowering::message(EdgeId edge, ValueId sender) {
     sender = builder_.one(OpKind::affine, {sender, a_value, builder_.constant(b)});
   }
   const bool exact = is_ternary(builder_.type(sender));
-  const ValueId sum = builder_.one(OpKind::message, {sender, weights_.at(edge)}, MessageAttributes{dense_map, edge, exact}, hint);
+  const ValueId sum = builder_.one(OpKind::message, {sender, weights_.at(edge)},
+                                   MessageAttributes{dense_map, edge, exact}, hint);
   return exact ? sum : builder_.one(OpKind::to_fix, {sum}, {}, hint);
 }
 
@@ -162,7 +169,8 @@ ValueId Lowering::field(int row, Filter filter, const States& states) {
   }
   const std::string hint = fmt::format("h{}", row);
   if (messages.empty()) {
-    return builder_.zeros(make_type(Elem::fix, dims_of(map().sizes()[static_cast<std::size_t>(row)], batch_dim)), hint);
+    return builder_.zeros(
+        make_type(Elem::fix, dims_of(map().sizes()[static_cast<std::size_t>(row)], batch_dim)), hint);
   }
   return builder_.one(OpKind::aggregate, std::move(messages), {}, hint);
 }
@@ -173,7 +181,8 @@ States Lowering::step(const States& old, Filter filter) {
     const States& seen = network_.schedule.sweep == Sweep::synchronous ? old : states;
     const ValueId h = field(row, filter, seen);
     const auto index = static_cast<std::size_t>(row);
-    states[index] = builder_.one(OpKind::threshold, {h}, ThresholdAttributes{Activation::sign}, fmt::format("s{}", row));
+    states[index] =
+        builder_.one(OpKind::threshold, {h}, ThresholdAttributes{Activation::sign}, fmt::format("s{}", row));
   }
   return states;
 }
@@ -201,8 +210,9 @@ States Lowering::scan(const States& states, Filter filter, ValueId iterations, i
   return after;
 }
 
-std::map<EdgeId, ValueId> Lowering::correlations(const std::vector<EdgeId>& edges, Filter filter, const States& states,
-                                                 const States& targets, std::optional<ValueId> gate) {
+std::map<EdgeId, ValueId> Lowering::correlations(const std::vector<EdgeId>& edges, Filter filter,
+                                                 const States& states, const States& targets,
+                                                 std::optional<ValueId> gate) {
   std::map<EdgeId, ValueId> result;
   for (int row = 1; row <= map().output(); ++row) {
     std::vector<EdgeId> trained;
@@ -216,15 +226,17 @@ std::map<EdgeId, ValueId> Lowering::correlations(const std::vector<EdgeId>& edge
       ValueId u = states[static_cast<std::size_t>(edge.sender)];
       if (gate) u = builder_.one(OpKind::gate, {u, *gate});
       const Type type = weight_type(edge);
-      result[edge] = builder_.one(OpKind::update, {u, targets[static_cast<std::size_t>(row)], h, margins_.at(edge)},
-                                  UpdateAttributes{Rule::perceptron, {dense_map, type.dims, type.entries, edge}},
-                                  fmt::format("S{}", relaxon::to_string(edge)));
+      result[edge] =
+          builder_.one(OpKind::update, {u, targets[static_cast<std::size_t>(row)], h, margins_.at(edge)},
+                       UpdateAttributes{Rule::perceptron, {dense_map, type.dims, type.entries, edge}},
+                       fmt::format("S{}", relaxon::to_string(edge)));
     }
   }
   return result;
 }
 
-void Lowering::apply(const std::map<EdgeId, ValueId>& correlations, const std::map<EdgeId, ValueId>& scalars) {
+void Lowering::apply(const std::map<EdgeId, ValueId>& correlations,
+                     const std::map<EdgeId, ValueId>& scalars) {
   for (const auto& [edge, s] : correlations) {
     probe({Role::Kind::correlation, edge, 0}, s);
     std::vector<ValueId> operands{weights_.at(edge)};
@@ -232,8 +244,8 @@ void Lowering::apply(const std::map<EdgeId, ValueId>& correlations, const std::m
     operands.insert(operands.end(), moments.begin(), moments.end());
     operands.push_back(s);
     operands.push_back(scalars.at(edge));
-    const std::vector<ValueId> results =
-        builder_.append(OpKind::apply, operands, ApplyAttributes{apply_rule(network_.optimizer.at(edge)), edge});
+    const std::vector<ValueId> results = builder_.append(
+        OpKind::apply, operands, ApplyAttributes{apply_rule(network_.optimizer.at(edge)), edge});
     weights_[edge] = results[0];
     builder_.name(results[0], relaxon::to_string(Role{Role::Kind::weight, edge, 0}));
     moments.assign(results.begin() + 1, results.end());
@@ -283,7 +295,8 @@ std::vector<std::vector<EdgeId>> Lowering::update_points() const {
   return points;
 }
 
-void Lowering::contrastive_batch(States states, std::optional<ValueId> gate, const std::vector<ValueId>& iterations,
+void Lowering::contrastive_batch(States states, std::optional<ValueId> gate,
+                                 const std::vector<ValueId>& iterations,
                                  const std::map<EdgeId, ValueId>& scalars) {
   const Schedule& schedule = network_.schedule;
   const std::vector<Phase> phases = schedule.phases();
@@ -292,16 +305,19 @@ void Lowering::contrastive_batch(States states, std::optional<ValueId> gate, con
     states = scan(states, phases[p].filter, iterations[p], static_cast<int>(p));
     if (p == 0) first = correlations(map().trainable(), schedule.update_filter, states, states, gate);
   }
-  std::map<EdgeId, ValueId> last = correlations(map().trainable(), schedule.update_filter, states, states, gate);
+  std::map<EdgeId, ValueId> last =
+      correlations(map().trainable(), schedule.update_filter, states, states, gate);
   for (auto& [edge, s] : last) s = builder_.one(OpKind::subtract, {s, first.at(edge)});
   apply(last, scalars);
 }
 
-void Lowering::batch(ValueId x, ValueId y, std::optional<ValueId> gate, const std::vector<ValueId>& iterations,
+void Lowering::batch(ValueId x, ValueId y, std::optional<ValueId> gate,
+                     const std::vector<ValueId>& iterations,
                      const std::vector<std::map<EdgeId, ValueId>>& scalars) {
   const Schedule& schedule = network_.schedule;
   States states = start(x, y);
-  if (schedule.rule == UpdateRule::contrastive) return contrastive_batch(states, gate, iterations, scalars[0]);
+  if (schedule.rule == UpdateRule::contrastive)
+    return contrastive_batch(states, gate, iterations, scalars[0]);
   const std::vector<std::vector<EdgeId>> points = update_points();
   int phase = 0;
   std::size_t point = 0;

@@ -19,6 +19,12 @@ namespace relaxon {
 
 using SessionOptions = CompileOptions;
 
+/// Programs made, and the time it took.
+struct CompileReport {
+  std::int64_t compiles = 0;
+  double milliseconds = 0;
+};
+
 /// Everything that training changes about one edge: weight, moments (adam: m, v), optimizer clock. Moments are
 /// stored as the weight is. Edges without a weight have none of it.
 struct EdgeState {
@@ -66,6 +72,11 @@ class Session {
 
   const Network& network() const;
   const SessionOptions& options() const;
+
+  /// Lowers and compiles what trainings and evaluations of epochs need; otherwise their first call does.
+  void prepare();
+  /// What has been compiled so far.
+  const CompileReport& compile_report() const;
 
   /// The weight of an edge; `weight(e).values.matrix<float>()` or sparse_map(weight(e)) show it to Eigen.
   const Weight& weight(EdgeId edge) const;

@@ -28,19 +28,19 @@ inline constexpr std::int64_t all_train_images = std::numeric_limits<std::int64_
 
 struct TrainerOptions {
   std::int64_t epochs = 0;            // in all, those before a resume included
-  std::optional<std::int64_t> steps;  // at most this many batches an epoch
+  std::optional<std::int64_t> steps = {};  // at most this many batches an epoch
   /// How many train images, in the split's order, the train accuracy is measured on; more than there are
   /// means all. Default: as many as there are test images.
-  std::optional<std::int64_t> train_eval;
+  std::optional<std::int64_t> train_eval = {};
   /// About how often the observer hears of progress; 0: after every batch.
   double progress_seconds = 0.1;
   /// Folder for checkpoint and history; made if it isn't there. Empty: the one resumed, else nothing is
   /// saved.
-  std::filesystem::path out;
+  std::filesystem::path out = {};
   /// Folder whose checkpoint training goes on from.
-  std::filesystem::path resume;
+  std::filesystem::path resume = {};
   /// Text of the network file, kept in checkpoints; empty: that of the checkpoint resumed.
-  std::string network;
+  std::string network = {};
 };
 
 /// Where training stands after some batches.

@@ -42,12 +42,12 @@ std::optional<Recipe> recipe_named(std::string_view name);
 /// The table [data] of a network file.
 struct DataOptions {
   DataSource name = DataSource::fashion_mnist;
-  std::filesystem::path path;  // a folder; empty: the default of fashion_mnist
+  std::filesystem::path path = {};  // a folder; empty: the default of fashion_mnist
   std::uint64_t seed = 0;
-  KeyPath key_path;
+  KeyPath key_path = {};
   std::int64_t batch_size = 64;
-  std::optional<std::int64_t> linear_projection;     // number of outputs
-  std::optional<std::int64_t> num_images_per_class;  // of the train split
+  std::optional<std::int64_t> linear_projection = {};     // number of outputs
+  std::optional<std::int64_t> num_images_per_class = {};  // of the train split
   LabelMode label_mode = LabelMode::c_rescale;
   Transform x_transform = Transform::sign;
   Rescaling rescaling = Rescaling::divide255;

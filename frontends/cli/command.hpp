@@ -31,5 +31,6 @@ Command add_evaluate(CLI::App& app);
 Command add_plan(CLI::App& app);
 Command add_explain(CLI::App& app);
 Command add_opt(CLI::App& app);
+Command add_bench(CLI::App& app);
 
 }  // namespace relaxon::cli

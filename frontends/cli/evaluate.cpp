@@ -21,9 +21,9 @@ struct EvaluateOptions {
 };
 
 int evaluate(const EvaluateOptions& options) {
-  const Backend backend = options.run.chosen_backend();
+  const CompileOptions compile_options = options.run.compile_options();
   const NetworkFile file = options.network.load();
-  Session session(file.network, {.backend = backend});
+  Session session(file.network, compile_options);
   if (!options.checkpoint.empty()) restore(session, load_checkpoint(options.checkpoint), options.checkpoint);
   const Dataset data = load_data(file, options.network.file);
   Trainer trainer(session, data, file.data, {});

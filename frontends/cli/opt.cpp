@@ -7,9 +7,11 @@
 #include "core/error.hpp"
 #include "core/file.hpp"
 #include "frontends/cli/command.hpp"
+#include "frontends/cli/options.hpp"
 #include "frontends/cli/output.hpp"
 #include "ir/text.hpp"
 #include "ir/verify.hpp"
+#include "passes/pipeline.hpp"
 
 namespace relaxon::cli {
 namespace {
@@ -17,7 +19,8 @@ namespace {
 constexpr std::uint64_t max_text_bytes = std::uint64_t{1} << 26;
 
 struct OptOptions {
-  std::string file, passes;
+  std::string file, passes = "default";
+  bool print_after_all = false, verify_each = false;
 };
 
 std::string read_standard_input() {
@@ -33,15 +36,18 @@ std::string read_standard_input() {
 }
 
 int opt(const OptOptions& options) {
-  if (!options.passes.empty()) {
-    const std::string name = options.passes.substr(0, options.passes.find(','));
-    throw UsageError(fmt::format("--passes: {} is not a pass; there are none yet, expected \"\"", name));
+  PassOptions passes;
+  passes.selection = passes_named("--passes", options.passes);
+  if (options.print_after_all) {
+    passes.observer = [](const PassRecord& record, const Graph& graph) {
+      print_out(fmt::format("-- after {}\n{}\n", record.name, print(graph)));
+    };
   }
   const bool standard = options.file == "-";
   const Graph graph = parse(standard ? read_standard_input() : read_file(options.file, max_text_bytes),
                             standard ? "standard input" : options.file);
   verify(graph);
-  print_out(print(graph));
+  print_out(print(passes.selection.passes().empty() ? graph : optimise(graph, passes)));
   return exit_done;
 }
 
@@ -51,8 +57,14 @@ Command add_opt(CLI::App& app) {
   CLI::App* parser = app.add_subcommand("opt", "Read IR text, apply passes, verify, print IR text");
   const auto options = std::make_shared<OptOptions>();
   parser->add_option("FILE", options->file, "IR text; - for standard input")->required();
-  parser->add_option("--passes", options->passes, "Passes to apply, in order; \"\" for none")
-      ->type_name("A,B,..");
+  parser
+      ->add_option("--passes", options->passes,
+                   "Passes: default, none, a list a,b or default,-a; \"\" for none at all")
+      ->type_name("PASSES")
+      ->capture_default_str();
+  parser->add_flag("--print-after-all", options->print_after_all,
+                   "Print the graph after each pass that changed it");
+  parser->add_flag("--verify-each", options->verify_each, "Verify after each pass; always done");
   return {parser, [options] { return opt(*options); }};
 }
 

@@ -40,18 +40,34 @@ std::vector<std::string> NetworkOptions::overrides() const {
 NetworkFile NetworkOptions::load() const { return load_network_file(file, overrides()); }
 
 void RunOptions::add_to(CLI::App& parser) {
-  parser.add_option("--backend", backend, "What runs the network: interpreter")
+  parser.add_option("--backend", backend, "What runs the network: interpreter or kernels")
       ->type_name("B")
       ->capture_default_str();
-  CLI::Option* count = parser.add_option("--threads", threads, "Threads to use; the interpreter runs on one");
+  parser.add_option("--opt", passes, "Passes: default, none, a list a,b or default,-a")
+      ->type_name("PASSES")
+      ->capture_default_str();
+  CLI::Option* count =
+      parser.add_option("--threads", threads, "Most threads to use; both backends run on one");
   expect_integer(*count->capture_default_str(), 1, 4096);
   parser.add_flag("--json", json, "Print JSON, one object a line");
 }
 
-Backend RunOptions::chosen_backend() const {
+CompileOptions RunOptions::compile_options() const {
   const auto found = backend_named(backend);
-  if (!found) throw UsageError(fmt::format("--backend: {} is not a backend; expected interpreter", backend));
-  return *found;
+  if (!found)
+    throw UsageError(fmt::format("--backend: {} is not a backend; expected interpreter or kernels", backend));
+  CompileOptions options;
+  options.backend = *found;
+  options.passes = passes_named("--opt", passes);
+  return options;
+}
+
+PassSelection passes_named(const std::string& option, const std::string& text) {
+  try {
+    return PassSelection::parse(text);
+  } catch (const Error& e) {
+    throw UsageError(fmt::format("{}: {}", option, e.what()));
+  }
 }
 
 Dataset load_data(const NetworkFile& file, const std::string& name) {

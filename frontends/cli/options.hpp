@@ -31,13 +31,17 @@ struct NetworkOptions {
 
 /// How to run it.
 struct RunOptions {
-  std::string backend = "interpreter";
+  std::string backend = "kernels", passes = "default";
   std::int64_t threads = 1;
   bool json = false;
 
   void add_to(CLI::App& parser);
-  Backend chosen_backend() const;
+  /// Throws UsageError for an unknown backend or pass.
+  CompileOptions compile_options() const;
 };
+
+/// The passes that a command line names. Throws UsageError.
+PassSelection passes_named(const std::string& option, const std::string& text);
 
 /// The data that a network file declares; they fit its network. Throws Error.
 Dataset load_data(const NetworkFile& file, const std::string& name);

@@ -40,13 +40,12 @@ class Report {
 
   void start(const Session& session) const {
     if (!json_) return;
-    // The interpreter runs graphs as they are, on one thread: it compiles and caches nothing.
     print_line(Json{
         {"event", "start"},
         {"backend", name_of(session.options().backend)},
         {"threads", 1},
-        {"compile_ms", 0},
-        {"compiles", 0},
+        {"compile_ms", session.compile_report().milliseconds},
+        {"compiles", session.compile_report().compiles},
         {"cache_hits",
          0}}.dump());
   }
@@ -159,11 +158,12 @@ int train_all(Trainer& trainer, const Report& report, const NetworkFile& file) {
 }
 
 int train(const TrainOptions& options) {
-  const Backend backend = options.run.chosen_backend();
+  const CompileOptions compile_options = options.run.compile_options();
   const NetworkFile file = options.network.load();
   const Dataset data = load_data(file, options.network.file);
-  Session session(file.network, {.backend = backend});
+  Session session(file.network, compile_options);
   Trainer trainer(session, data, file.data, trainer_options(options, file));
+  session.prepare();
   const Report report(options, file.train.epochs);
   report.start(session);
   const int signal = train_all(trainer, report, file);

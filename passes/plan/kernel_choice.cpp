@@ -22,14 +22,16 @@ bool is_weight(const Graph& graph, ValueId value) {
     // An argument of a loop is what the loop starts from.
     const Block& block = graph.block(graph.value(value).block);
     const Op& owner = graph.op(*block.owner);
-    const auto at = static_cast<std::size_t>(std::find(block.arguments.begin(), block.arguments.end(), value) - block.arguments.begin());
+    const auto at = static_cast<std::size_t>(
+        std::find(block.arguments.begin(), block.arguments.end(), value) - block.arguments.begin());
     const std::size_t first = owner.kind == OpKind::loop ? 1 : 0;
     return is_weight(graph, owner.operands.at(at - first + 1));
   }
   if (op->kind == OpKind::param || op->kind == OpKind::apply || op->kind == OpKind::correlate) return true;
   if (op->kind == OpKind::subtract) return is_weight(graph, op->operands[0]);
   if (!op->body) return false;
-  const auto at = static_cast<std::size_t>(std::find(op->results.begin(), op->results.end(), value) - op->results.begin());
+  const auto at = static_cast<std::size_t>(std::find(op->results.begin(), op->results.end(), value) -
+                                           op->results.begin());
   return op->kind == OpKind::fuse ? is_weight(graph, graph.terminator(*op->body).operands[at])
                                   : is_weight(graph, op->operands.at(at + 1));
 }
@@ -40,10 +42,12 @@ bool is_weight_storage(Storage s) { return s == Storage::dense || s == Storage::
 
 KernelChoice message_kernel(const Graph& graph, const Op& op) {
   const auto& a = std::get<MessageAttributes>(op.attributes);
-  if (a.map.kind != MapKind::dense) return reference(fmt::format("no kernel for {} maps", name_in(map_names, a.map.kind)));
+  if (a.map.kind != MapKind::dense)
+    return reference(fmt::format("no kernel for {} maps", name_in(map_names, a.map.kind)));
   const std::size_t weight = op.kind == OpKind::advance ? 3 : 1;
   const std::size_t sender = op.kind == OpKind::advance ? 1 : 0;
-  if (!has_batch(graph.type(op.operands[sender]))) return reference("the sender has no batch: a table, made once");
+  if (!has_batch(graph.type(op.operands[sender])))
+    return reference("the sender has no batch: a table, made once");
   const Storage storage = storage_of(graph, op.operands[weight]);
   if (!is_weight_storage(storage)) return reference("the weight is computed, not a parameter");
   const std::string shape = storage == Storage::columns ? "sparse: costs what is connected" : "dense";
@@ -64,7 +68,8 @@ KernelChoice take_kernel(const Graph& graph, const Op& op) {
 
 KernelChoice correlate_kernel(const Graph& graph, const Op& op) {
   const auto& a = std::get<CorrelateAttributes>(op.attributes);
-  if (a.map.kind != MapKind::dense) return reference(fmt::format("no kernel for {} maps", name_in(map_names, a.map.kind)));
+  if (a.map.kind != MapKind::dense)
+    return reference(fmt::format("no kernel for {} maps", name_in(map_names, a.map.kind)));
   if (!has_batch(graph.type(op.operands[0]))) return reference("the sender has no batch");
   return {Kernel::correlate, "S is used more than once, or by no optimizer"};
 }
@@ -72,8 +77,10 @@ KernelChoice correlate_kernel(const Graph& graph, const Op& op) {
 KernelChoice error_kernel(const Graph& graph, const Op& op) {
   const Rule rule = std::get<ErrorAttributes>(op.attributes).rule;
   const Type& target = graph.type(op.operands[0]);
-  if (rule != Rule::perceptron) return reference(fmt::format("no kernel for the {} rule", name_in(rule_names, rule)));
-  if (graph.type(op.operands[1]).elem != Elem::fix || target.rank() != 2 || !has_batch(target)) return reference("the field is not exact");
+  if (rule != Rule::perceptron)
+    return reference(fmt::format("no kernel for the {} rule", name_in(rule_names, rule)));
+  if (graph.type(op.operands[1]).elem != Elem::fix || target.rank() != 2 || !has_batch(target))
+    return reference("the field is not exact");
   if (graph.type(op.operands[2]).rank() != 1) return reference("one margin for all units");
   if (!is_ternary(target) && target.elem != Elem::two) return reference("real-valued targets");
   return {Kernel::margin, "compares fields with margins"};
@@ -120,12 +127,14 @@ KernelChoice choose_kernel(const Graph& graph, const Op& op) {
     case OpKind::error: return error_kernel(graph, op);
     case OpKind::aggregate: {
       const Type& type = graph.type(op.results[0]);
-      return type.elem == Elem::fix && has_batch(type) ? KernelChoice{Kernel::sum, ""} : reference("float32 sums, left to right");
+      return type.elem == Elem::fix && has_batch(type) ? KernelChoice{Kernel::sum, ""}
+                                                       : reference("float32 sums, left to right");
     }
     case OpKind::threshold: {
       const Type& type = graph.type(op.operands[0]);
       const bool sign = std::get<ThresholdAttributes>(op.attributes).activation == Activation::sign;
-      return sign && type.elem == Elem::fix && has_batch(type) ? KernelChoice{Kernel::sign, ""} : reference("no kernel for this activation");
+      return sign && type.elem == Elem::fix && has_batch(type) ? KernelChoice{Kernel::sign, ""}
+                                                               : reference("no kernel for this activation");
     }
     case OpKind::hits: return {Kernel::hits, ""};
     default: return reference(fmt::format("no kernel for {}", info(op.kind).name));
@@ -162,7 +171,8 @@ std::vector<ValueId> exact_weights(const Graph& graph, const Op& op) {
 std::optional<EdgeId> edge_of(const Graph& graph, const Op& op, ValueId weight) {
   std::optional<EdgeId> edge;
   for_each_op(graph, op, [&](const Op& inner) {
-    if (!edge && exact_weight(graph, inner) == weight) edge = std::get<MessageAttributes>(inner.attributes).edge;
+    if (!edge && exact_weight(graph, inner) == weight)
+      edge = std::get<MessageAttributes>(inner.attributes).edge;
   });
   return edge;
 }

@@ -4,7 +4,8 @@
 
 namespace relaxon {
 
-LastUses::LastUses(const Graph& graph) : graph_(graph), positions_(graph.op_count(), -1), uses_(graph.value_count()) {
+LastUses::LastUses(const Graph& graph)
+    : graph_(graph), positions_(graph.op_count(), -1), uses_(graph.value_count()) {
   std::int32_t position = 0;
   scan(graph.body(), graph.body(), position);
 }
@@ -21,7 +22,8 @@ void LastUses::scan(BlockId block, BlockId home, std::int32_t& position) {
   for (const OpId id : graph_.block(block).ops) {
     const Op& op = graph_.op(id);
     positions_[static_cast<std::size_t>(id.index)] = position++;
-    for (const ValueId operand : op.operands) use(operand, home, positions_[static_cast<std::size_t>(id.index)]);
+    for (const ValueId operand : op.operands)
+      use(operand, home, positions_[static_cast<std::size_t>(id.index)]);
     if (!op.body) continue;
     if (op.kind == OpKind::fuse) {
       scan(*op.body, home, position);
@@ -31,8 +33,8 @@ void LastUses::scan(BlockId block, BlockId home, std::int32_t& position) {
   }
 }
 
-/// Notes a use at `position` of block `home`; for the value's own block it happens where the op stands whose body
-/// holds it.
+/// Notes a use at `position` of block `home`; for the value's own block it happens where the op stands whose
+/// body holds it.
 void LastUses::use(ValueId value, BlockId home, std::int32_t position) {
   const BlockId own = home_of(graph_.value(value).block);
   bool inside_body = false;
@@ -53,8 +55,8 @@ void LastUses::use(ValueId value, BlockId home, std::int32_t position) {
 bool LastUses::dies_at(ValueId value, OpId op) const {
   const BlockId own = home_of(graph_.value(value).block);
   const Use& last = uses_[static_cast<std::size_t>(value.index)];
-  return own == home_of(graph_.block_of(op)) && last.position == positions_[static_cast<std::size_t>(op.index)] &&
-         !last.inside_body;
+  return own == home_of(graph_.block_of(op)) &&
+         last.position == positions_[static_cast<std::size_t>(op.index)] && !last.inside_body;
 }
 
 namespace {

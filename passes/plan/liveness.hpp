@@ -12,8 +12,8 @@ class LastUses {
  public:
   explicit LastUses(const Graph& graph);
 
-  /// Whether nothing needs `value` after `op` any more: both stand in the same block, no later op of it nor any
-  /// body uses the value, and op's own body doesn't either. Then op may overwrite it.
+  /// Whether nothing needs `value` after `op` any more: both stand in the same block, no later op of it nor
+  /// any body uses the value, and op's own body doesn't either. Then op may overwrite it.
   bool dies_at(ValueId value, OpId op) const;
 
  private:
@@ -26,8 +26,8 @@ class LastUses {
   BlockId home_of(BlockId block) const;
 
   const Graph& graph_;
-  std::vector<std::int32_t> positions_;           // of ops, in their home block
-  std::vector<Use> uses_;                         // of values
+  std::vector<std::int32_t> positions_;  // of ops, in their home block
+  std::vector<Use> uses_;                // of values
 };
 
 /// Sets first and last of every slot of a plan.

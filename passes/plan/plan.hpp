@@ -1,5 +1,5 @@
-// The plan: what an optimised graph becomes before it runs. Linear steps over buffer slots; a value with a text
-// form, like the graph.
+// The plan: what an optimised graph becomes before it runs. Linear steps over buffer slots; a value with a
+// text form, like the graph.
 //
 // A slot is a place in memory with a storage; a step runs one kernel from slots to slots. The planner decides
 // which values share a slot (in-place updates, carries), which kernel serves an op and why; the executor only
@@ -8,8 +8,8 @@
 
 #include <array>
 #include <compare>
-#include <functional>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,39 +35,40 @@ enum class Storage : std::uint8_t {
 
 /// What runs.
 enum class Kernel : std::uint8_t {
-  reference,   // any op, by the interpreter's function
-  zero,        // fill with zeros
-  copy,        // one slot to another of the same storage
-  load,        // a bound tensor into panels or weights
-  store,       // panels or weights into a tensor
-  slice,       // rows of an order
-  take_row,    // one row of a table of step scalars
-  gather,      // rows of a table, into panels
+  reference,     // any op, by the interpreter's function
+  zero,          // fill with zeros
+  copy,          // one slot to another of the same storage
+  load,          // a bound tensor into panels or weights
+  store,         // panels or weights into a tensor
+  slice,         // rows of an order
+  take_row,      // one row of a table of step scalars
+  gather,        // rows of a table, into panels
   gather_index,  // rows of a table of indices
-  quantise,    // q of a weight
-  exact,       // exact message, every sender
-  real,        // float32 message
-  to_fields,   // float32 message -> field
-  to_reals,    // field -> float32
-  sum,         // aggregate
-  sign,        // aggregate, threshold{sign}
-  margin,      // aggregate, error{perceptron}
-  correlate,   // S
-  apply,       // optimizer step from a stored S
-  update,      // correlate, apply: S is never stored
-  advance,     // message(b) - message(a), by the senders that differ
-  hits,        // count right answers
-  scan,        // iterate
-  loop,        // batches
-  probe,       // show a value
+  quantise,      // q of a weight
+  exact,         // exact message, every sender
+  real,          // float32 message
+  to_fields,     // float32 message -> field
+  to_reals,      // field -> float32
+  sum,           // aggregate
+  sign,          // aggregate, threshold{sign}
+  margin,        // aggregate, error{perceptron}
+  correlate,     // S
+  apply,         // optimizer step from a stored S
+  update,        // correlate, apply: S is never stored
+  advance,       // message(b) - message(a), by the senders that differ
+  hits,          // count right answers
+  scan,          // iterate
+  loop,          // batches
+  probe,         // show a value
 };
 
-inline constexpr std::array<std::string_view, 10> storage_names{"tensor", "signs", "pair", "bytes", "reals", "fields",
-                                                                "dense", "columns", "dense_fixed", "columns_fixed"};
+inline constexpr std::array<std::string_view, 10> storage_names{
+    "tensor", "signs", "pair",    "bytes",       "reals",
+    "fields", "dense", "columns", "dense_fixed", "columns_fixed"};
 inline constexpr std::array<std::string_view, 25> kernel_names{
-    "reference", "zero", "copy",   "load",  "store",  "slice",  "take_row",  "gather", "gather_index",
-    "quantise",  "exact", "real",  "to_fields", "to_reals", "sum", "sign", "margin", "correlate",
-    "apply",     "update", "advance", "hits",  "scan",   "loop",      "probe"};
+    "reference", "zero",   "copy",    "load",      "store",    "slice", "take_row", "gather", "gather_index",
+    "quantise",  "exact",  "real",    "to_fields", "to_reals", "sum",   "sign",     "margin", "correlate",
+    "apply",     "update", "advance", "hits",      "scan",     "loop",  "probe"};
 
 using SlotId = Id<struct SlotTag>;
 

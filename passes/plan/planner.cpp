@@ -26,7 +26,8 @@ class Planner {
     block(graph_.body(), plan_.steps);
     const Op& ret = graph_.terminator(graph_.body());
     for (std::size_t i = 0; i < ret.operands.size(); ++i) {
-      plan_.results.push_back({graph_.result_names()[i], in_storage(ret.operands[i], Storage::tensor, "result of the graph", plan_.steps)});
+      plan_.results.push_back({graph_.result_names()[i], in_storage(ret.operands[i], Storage::tensor,
+                                                                    "result of the graph", plan_.steps)});
     }
     assign_live_ranges(plan_);
     return std::move(plan_);
@@ -53,7 +54,8 @@ class Planner {
   }
   std::string covers(const Op& op) const {
     std::string text;
-    for (const ValueId v : op.results) text += fmt::format("{}%{}", text.empty() ? "" : " ", name_of_value(v));
+    for (const ValueId v : op.results)
+      text += fmt::format("{}%{}", text.empty() ? "" : " ", name_of_value(v));
     return text;
   }
 
@@ -100,7 +102,8 @@ class Planner {
       const Slot& weight = plan_.slot(slot(w));
       if (weight.storage == Storage::tensor) continue;
       const bool dense = weight.storage == Storage::dense;
-      const SlotId q = new_slot(weight.type, dense ? Storage::dense_fixed : Storage::columns_fixed, "q." + weight.name);
+      const SlotId q =
+          new_slot(weight.type, dense ? Storage::dense_fixed : Storage::columns_fixed, "q." + weight.name);
       Step& step = steps.emplace_back();
       step.kernel = Kernel::quantise;
       step.op = OpKind::message;
@@ -148,7 +151,8 @@ class Planner {
     const KernelChoice choice = choose_kernel(graph_, op);
     std::vector<SlotId> inputs = slots(op.operands);
     if (choice.kernel == Kernel::exact) inputs[1] = fixed_.at(op.operands[1]);
-    if (choice.kernel == Kernel::gather) inputs[0] = in_storage(op.operands[0], Storage::tensor, "rows of a table", steps);
+    if (choice.kernel == Kernel::gather)
+      inputs[0] = in_storage(op.operands[0], Storage::tensor, "rows of a table", steps);
     Step& step = add(steps, choice.kernel, op, choice.why);
     step.inputs = std::move(inputs);
     for (const ValueId v : op.results) step.outputs.push_back(new_slot(v));
@@ -158,7 +162,8 @@ class Planner {
   SlotId overwritable(OpId id, ValueId operand, ValueId result, std::vector<Step>& steps) {
     if (last_uses_.dies_at(operand, id)) return slots_[index(result)] = slot(operand);
     const SlotId to = new_slot(result);
-    transfer(Kernel::copy, slot(operand), to, fmt::format("%{} is needed later", name_of_value(operand)), steps);
+    transfer(Kernel::copy, slot(operand), to, fmt::format("%{} is needed later", name_of_value(operand)),
+             steps);
     return to;
   }
 
@@ -179,8 +184,10 @@ class Planner {
     }
     const Storage storage = plan_.slot(slot(op.operands[0])).storage;
     std::vector<SlotId> changed;
-    for (std::size_t i = 0; i <= moments; ++i) changed.push_back(overwritable(id, op.operands[i], op.results[i], steps));
-    const SlotId s = correlate ? SlotId{} : in_storage(op.operands[moments + 1], storage, "as the weight lies", steps);
+    for (std::size_t i = 0; i <= moments; ++i)
+      changed.push_back(overwritable(id, op.operands[i], op.results[i], steps));
+    const SlotId s =
+        correlate ? SlotId{} : in_storage(op.operands[moments + 1], storage, "as the weight lies", steps);
     Step& step = add(steps, correlate ? Kernel::update : Kernel::apply, op,
                      correlate ? "S is used once: its entries never leave registers" : "S is stored");
     step.inputs = changed;
@@ -217,7 +224,8 @@ class Planner {
     const Op& end = graph_.op(body.ops[1]);
     if (sum.kind != OpKind::aggregate || yielded != end.results) return false;
     const std::size_t field = end.kind == OpKind::error ? 1 : 0;
-    if ((end.kind != OpKind::threshold && end.kind != OpKind::error) || end.operands[field] != sum.results[0]) return false;
+    if ((end.kind != OpKind::threshold && end.kind != OpKind::error) || end.operands[field] != sum.results[0])
+      return false;
     const KernelChoice choice = choose_kernel(graph_, end);
     if (choice.kernel != Kernel::sign && choice.kernel != Kernel::margin) return false;
     Step& step = add(steps, choice.kernel, end, "one pass over the messages");
@@ -236,13 +244,15 @@ class Planner {
     const Op& end = graph_.op(body.ops[1]);
     if (correlate.kind != OpKind::correlate || end.kind != OpKind::apply) return false;
     const auto s = static_cast<std::size_t>(moments_of(std::get<ApplyAttributes>(end.attributes).rule)) + 1;
-    if (end.operands[s] != correlate.results[0] || choose_kernel(graph_, correlate).kernel != Kernel::correlate) return false;
+    if (end.operands[s] != correlate.results[0] ||
+        choose_kernel(graph_, correlate).kernel != Kernel::correlate)
+      return false;
     apply(body.ops[1], end, &correlate, steps);
     return true;
   }
 
-  /// What an iteration leaves for each carry. A yield that lies in another carry's slot is saved first, so that
-  /// the order in which carries are written doesn't matter.
+  /// What an iteration leaves for each carry. A yield that lies in another carry's slot is saved first, so
+  /// that the order in which carries are written doesn't matter.
   std::vector<SlotId> yields(const Op& op, const std::vector<SlotId>& carries, std::vector<Step>& body) {
     std::vector<SlotId> yielded;
     const std::vector<ValueId>& values = graph_.terminator(*op.body).operands;
@@ -270,7 +280,8 @@ class Planner {
       starts.push_back(slot(start));
       const bool once = std::count(op.operands.begin(), op.operands.end(), start) == 1;
       const bool same = plan_.slot(slot(start)).storage == storage_of(graph_, argument);
-      carries.push_back(once && same && last_uses_.dies_at(start, id) ? slots_[index(argument)] = slot(start) : new_slot(argument));
+      carries.push_back(once && same && last_uses_.dies_at(start, id) ? slots_[index(argument)] = slot(start)
+                                                                      : new_slot(argument));
     }
     Step step;
     step.kernel = op.kind == OpKind::scan ? Kernel::scan : Kernel::loop;
@@ -311,7 +322,8 @@ Plan make_plan(const Graph& graph) {
 }
 
 void for_each_step(const std::vector<Step>& steps, const std::function<void(const Step&, int)>& visit) {
-  const std::function<void(const std::vector<Step>&, int)> walk = [&](const std::vector<Step>& list, int depth) {
+  const std::function<void(const std::vector<Step>&, int)> walk = [&](const std::vector<Step>& list,
+                                                                      int depth) {
     for (const Step& step : list) {
       visit(step, depth);
       walk(step.body, depth + 1);

@@ -12,13 +12,19 @@ constexpr int batches_on_int64 = 64;
 std::size_t index(SlotId id) { return static_cast<std::size_t>(id.index); }
 
 bool writes_field(const Plan& plan, const Step& step) {
-  return std::any_of(step.outputs.begin(), step.outputs.end(), [&](SlotId s) { return plan.slot(s).storage == Storage::fields; });
+  return std::any_of(step.outputs.begin(), step.outputs.end(),
+                     [&](SlotId s) { return plan.slot(s).storage == Storage::fields; });
 }
 
 }  // namespace
 
 BoundGuard::BoundGuard(const Plan& plan)
-    : plan_(plan), terms_(plan.slots.size()), parts_(plan.slots.size()), source_(plan.slots.size()), columns_(plan.slots.size()), largest_(plan.slots.size(), 0) {
+    : plan_(plan),
+      terms_(plan.slots.size()),
+      parts_(plan.slots.size()),
+      source_(plan.slots.size()),
+      columns_(plan.slots.size()),
+      largest_(plan.slots.size(), 0) {
   for (const Plan::Port& binding : plan.bindings) source_[index(binding.slot)] = binding.slot;
   // Carries hold what they start from and what their bodies yield; a second walk sees the latter.
   follow(plan.steps);
@@ -27,11 +33,13 @@ BoundGuard::BoundGuard(const Plan& plan)
   check_updates(plan.steps);
 }
 
-/// Fields that follow an update in the same batch belong to weights that the check before the batch has not seen.
+/// Fields that follow an update in the same batch belong to weights that the check before the batch has not
+/// seen.
 void BoundGuard::check_updates(const std::vector<Step>& steps) {
   bool updated = false;
   for (const Step& step : steps) {
-    const bool fields_inside = std::any_of(step.body.begin(), step.body.end(), [&](const Step& s) { return writes_field(plan_, s); });
+    const bool fields_inside = std::any_of(step.body.begin(), step.body.end(),
+                                           [&](const Step& s) { return writes_field(plan_, s); });
     if (updated && (writes_field(plan_, step) || fields_inside)) unknown_ = true;
     if (step.kernel == Kernel::update || step.kernel == Kernel::apply) updated = true;
     if (step.kernel == Kernel::loop) check_updates(step.body);
@@ -47,7 +55,8 @@ void BoundGuard::join(SlotId to, SlotId from) {
   auto& terms = terms_[index(to)];
   for (const Term& term : terms_[index(from)]) {
     const bool known = std::any_of(terms.begin(), terms.end(), [&](const Term& t) {
-      return t.weight == term.weight && t.table == term.table && t.factor == term.factor && t.input == term.input;
+      return t.weight == term.weight && t.table == term.table && t.factor == term.factor &&
+             t.input == term.input;
     });
     if (!known) terms.push_back(term);
   }
@@ -67,7 +76,8 @@ void BoundGuard::follow(const Step& step) {
     case Kernel::load:
     case Kernel::copy: return join(step.outputs[0], step.inputs[0]);
     case Kernel::gather:
-      if (plan_.slot(step.outputs[0]).storage == Storage::fields) return set(step.outputs[0], {{}, step.inputs[0], 1, {}});
+      if (plan_.slot(step.outputs[0]).storage == Storage::fields)
+        return set(step.outputs[0], {{}, step.inputs[0], 1, {}});
       source_[index(step.outputs[0])] = source_[index(step.inputs[0])];
       return;
     case Kernel::real: {
@@ -80,7 +90,9 @@ void BoundGuard::follow(const Step& step) {
       } else if (x.elem == Elem::f32) {
         term.input = source_[index(step.inputs[0])];
         if (term.input.index < 0) unknown_ = true;
-        if (term.input.index >= 0 && std::find(watched_.begin(), watched_.end(), term.input) == watched_.end()) watched_.push_back(term.input);
+        if (term.input.index >= 0 &&
+            std::find(watched_.begin(), watched_.end(), term.input) == watched_.end())
+          watched_.push_back(term.input);
       }
       return set(step.outputs[0], term);
     }
@@ -131,7 +143,8 @@ void BoundGuard::add_up(SlotId slot, const Memory& memory) {
   if (place.index) {
     for (std::int64_t k = 0; k < place.receivers; ++k) {
       double sum = 0;
-      for (std::int32_t e = place.index->offsets[static_cast<std::size_t>(k)]; e < place.index->offsets[static_cast<std::size_t>(k) + 1]; ++e) {
+      for (std::int32_t e = place.index->offsets[static_cast<std::size_t>(k)];
+           e < place.index->offsets[static_cast<std::size_t>(k) + 1]; ++e) {
         sum += std::abs(static_cast<double>(place.as<float>()[e]));
       }
       largest = std::max(largest, sum);
@@ -153,7 +166,8 @@ double BoundGuard::table_bound(SlotId slot, const Memory& memory) {
   const TensorPtr& tensor = memory[slot].tensor;
   if (!tensor) return int32_limit;
   double largest = 0;
-  for (const std::int64_t h : tensor->data<std::int64_t>()) largest = std::max(largest, std::abs(static_cast<double>(h)));
+  for (const std::int64_t h : tensor->data<std::int64_t>())
+    largest = std::max(largest, std::abs(static_cast<double>(h)));
   table = {largest, 0, false};
   return largest;
 }

@@ -10,9 +10,9 @@
 namespace relaxon::executor {
 
 /// Watches every sum of messages of a plan. The largest a message can get is the largest column of |W|, times
-/// the largest input, plus what the updates since the columns were added up can have changed; an update reports
-/// its largest change, so this costs nothing until the bound is met. Then the columns are added up again, and if
-/// the sums still don't fit, the next steps run on int64.
+/// the largest input, plus what the updates since the columns were added up can have changed; an update
+/// reports its largest change, so this costs nothing until the bound is met. Then the columns are added up
+/// again, and if the sums still don't fit, the next steps run on int64.
 class BoundGuard {
  public:
   explicit BoundGuard(const Plan& plan);
@@ -36,8 +36,8 @@ class BoundGuard {
   /// A message: `factor` times the input's bound times a weight's columns, or the values of a table.
   struct Term {
     SlotId weight, table;
-    double factor = 1;   // largest |x| where it is known from the type
-    SlotId input;        // where it is that of a binding
+    double factor = 1;  // largest |x| where it is known from the type
+    SlotId input;       // where it is that of a binding
   };
   struct Columns {
     double largest = 0;  // of sum_j |W_jk|, when it was last added up
@@ -55,15 +55,15 @@ class BoundGuard {
   void add_up(SlotId weight, const Memory& memory);
 
   const Plan& plan_;
-  std::vector<std::vector<Term>> terms_;       // of each fields slot: whatever it may hold
-  std::vector<std::vector<SlotId>> parts_;     // of each fields slot: the messages it is a sum of
-  std::vector<std::vector<SlotId>> sums_;      // slots that are added up together
-  std::vector<SlotId> source_;                 // of q slots: the weight; of panels: the binding they come from
-  std::vector<Columns> columns_;               // of weight slots
-  std::vector<double> largest_;                // of bindings
+  std::vector<std::vector<Term>> terms_;    // of each fields slot: whatever it may hold
+  std::vector<std::vector<SlotId>> parts_;  // of each fields slot: the messages it is a sum of
+  std::vector<std::vector<SlotId>> sums_;   // slots that are added up together
+  std::vector<SlotId> source_;              // of q slots: the weight; of panels: the binding they come from
+  std::vector<Columns> columns_;            // of weight slots
+  std::vector<double> largest_;             // of bindings
   std::vector<SlotId> watched_;
-  bool unknown_ = false;                       // a field of unknown size: always int64
-  int wait_ = 0;                               // batches until a failed check is repeated
+  bool unknown_ = false;  // a field of unknown size: always int64
+  int wait_ = 0;          // batches until a failed check is repeated
 };
 
 }  // namespace relaxon::executor

@@ -12,15 +12,21 @@ namespace {
 class Loop final : public Runnable {
  public:
   Loop(const Step& step, Context& context)
-      : kernel_(step.kernel), count_(step.inputs[0]), starts_(step.inputs.begin() + 1, step.inputs.end()),
-        carries_(step.outputs), yielded_(step.yielded), body_(make_runnables(step.body, context)) {
+      : kernel_(step.kernel),
+        count_(step.inputs[0]),
+        starts_(step.inputs.begin() + 1, step.inputs.end()),
+        carries_(step.outputs),
+        yielded_(step.yielded),
+        body_(make_runnables(step.body, context)) {
     if (kernel_ == Kernel::loop) index_ = step.arguments[0];
     if (const auto* scan = std::get_if<ScanAttributes>(&step.attributes)) watched_ = scan->until_unchanged;
   }
 
   void run(Context& c) override {
     const std::int32_t n = c.place(count_).tensor->data<std::int32_t>()[0];
-    if (n < 0) fail("{}: {} iterations; expected at least 0", info(kernel_ == Kernel::loop ? OpKind::loop : OpKind::scan).name, n);
+    if (n < 0)
+      fail("{}: {} iterations; expected at least 0",
+           info(kernel_ == Kernel::loop ? OpKind::loop : OpKind::scan).name, n);
     for (std::size_t i = 0; i < carries_.size(); ++i) write(c, starts_[i], carries_[i]);
     c.frame.loops.push_back(0);
     for (std::int32_t i = 0; i < n; ++i) {
@@ -48,7 +54,8 @@ class Loop final : public Runnable {
       return;
     }
     std::memcpy(target.data, source.data, target.bytes(c.frame));
-    if (target.slot->storage == Storage::dense || target.slot->storage == Storage::columns) c.guard.weight_loaded(to);
+    if (target.slot->storage == Storage::dense || target.slot->storage == Storage::columns)
+      c.guard.weight_loaded(to);
   }
 
   bool unchanged(Context& c) {
@@ -69,9 +76,10 @@ class Loop final : public Runnable {
 };
 
 std::unique_ptr<Runnable> make_probe(const Step& step) {
-  return runnable([name = std::get<NamesAttributes>(step.attributes).names[0], in = step.inputs[0]](Context& c) {
-    if (*c.probes) (*c.probes)(name, c.frame.loops, to_tensor(c.place(in), c.frame));
-  });
+  return runnable(
+      [name = std::get<NamesAttributes>(step.attributes).names[0], in = step.inputs[0]](Context& c) {
+        if (*c.probes) (*c.probes)(name, c.frame.loops, to_tensor(c.place(in), c.frame));
+      });
 }
 
 }  // namespace
@@ -86,7 +94,8 @@ std::unique_ptr<Runnable> make_control_step(const Step& step, Context& context) 
 }
 
 std::unique_ptr<Runnable> make_runnable(const Step& step, Context& context) {
-  for (const auto make : {make_data_step, make_message_step, make_epilogue_step, make_update_step, make_control_step, make_reference_step}) {
+  for (const auto make : {make_data_step, make_message_step, make_epilogue_step, make_update_step,
+                          make_control_step, make_reference_step}) {
     if (auto made = make(step, context)) return made;
   }
   internal_error("no step for kernel {}", name_in(kernel_names, step.kernel));

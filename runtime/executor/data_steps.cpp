@@ -37,7 +37,11 @@ void zero(Context& c, SlotId to) {
     shape.push_back(d.length);
   }
   const Elem elem = place.slot->type.elem;
-  Tensor& tensor = place.own_tensor(elem == Elem::fix || elem == Elem::i64 ? DType::i64 : elem == Elem::i32 ? DType::i32 : elem == Elem::tern ? DType::i8 : DType::f32, shape);
+  Tensor& tensor = place.own_tensor(elem == Elem::fix || elem == Elem::i64 ? DType::i64
+                                    : elem == Elem::i32                    ? DType::i32
+                                    : elem == Elem::tern                   ? DType::i8
+                                                                           : DType::f32,
+                                    shape);
   std::memset(tensor.raw(), 0, tensor.bytes());
 }
 
@@ -46,12 +50,19 @@ void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to)
   const Tensor& t = *table.tensor;
   const Frame& f = c.frame;
   switch (to.slot->storage) {
-    case Storage::signs: return c.kernels.gather_signs(t.data<std::int8_t>().data(), to.units, rows, f.batch, to.signs(f));
-    case Storage::bytes: return c.kernels.gather_bytes(t.data<std::uint8_t>().data(), to.units, rows, f.batch, to.as<std::uint8_t>());
-    case Storage::reals: return c.kernels.gather_reals(t.data<float>().data(), to.units, rows, f.batch, to.as<float>());
+    case Storage::signs:
+      return c.kernels.gather_signs(t.data<std::int8_t>().data(), to.units, rows, f.batch, to.signs(f));
+    case Storage::bytes:
+      return c.kernels.gather_bytes(t.data<std::uint8_t>().data(), to.units, rows, f.batch,
+                                    to.as<std::uint8_t>());
+    case Storage::reals:
+      return c.kernels.gather_reals(t.data<float>().data(), to.units, rows, f.batch, to.as<float>());
     case Storage::fields:
-      if (f.wide) return c.kernels.gather_fields64(t.data<std::int64_t>().data(), to.units, rows, f.batch, to.as<std::int64_t>());
-      return c.kernels.gather_fields32(t.data<std::int64_t>().data(), to.units, rows, f.batch, to.as<std::int32_t>());
+      if (f.wide)
+        return c.kernels.gather_fields64(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+                                         to.as<std::int64_t>());
+      return c.kernels.gather_fields32(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+                                       to.as<std::int32_t>());
     default: break;
   }
   // Pairs are labels: few numbers.
@@ -86,7 +97,8 @@ std::unique_ptr<Runnable> make_slice(const Step& step) {
     const std::int64_t size = c.place(in[2]).tensor->data<std::int32_t>()[0];
     const std::int64_t begin = c.place(in[1]).tensor->data<std::int32_t>()[0] * size;
     const auto length = static_cast<std::int64_t>(order.size());
-    if (size < 1 || begin < 0 || begin >= length) fail("slice: rows {} .. of {}, {} at a time", begin, length, size);
+    if (size < 1 || begin < 0 || begin >= length)
+      fail("slice: rows {} .. of {}, {} at a time", begin, length, size);
     const std::int64_t n = std::min(size, length - begin);
     Tensor& rows = c.place(out).own_tensor(DType::i32, {n});
     std::copy_n(order.begin() + begin, n, rows.data<std::int32_t>().begin());
@@ -98,10 +110,13 @@ std::unique_ptr<Runnable> make_take_row(const Step& step) {
   return runnable([in = step.inputs, out = step.outputs[0]](Context& c) {
     const Tensor& table = *c.place(in[0]).tensor;
     const std::int32_t row = c.place(in[1]).tensor->data<std::int32_t>()[0];
-    if (row < 0 || row >= table.shape()[0]) fail("take: index {} of a table of {} rows", row, table.shape()[0]);
+    if (row < 0 || row >= table.shape()[0])
+      fail("take: index {} of a table of {} rows", row, table.shape()[0]);
     const std::int64_t length = table.shape()[1];
     Place& to = c.place(out);
-    Tensor& result = !to.tensor || to.tensor->size() != length ? to.own_tensor(DType::f32, {length}) : to.own_tensor(DType::f32, to.tensor->shape());
+    Tensor& result = !to.tensor || to.tensor->size() != length
+                         ? to.own_tensor(DType::f32, {length})
+                         : to.own_tensor(DType::f32, to.tensor->shape());
     std::copy_n(table.data<float>().begin() + row * length, length, result.data<float>().begin());
   });
 }
@@ -113,7 +128,8 @@ std::unique_ptr<Runnable> make_gather_index(const Step& step) {
     check_rows(table, rows);
     Tensor& result = c.place(out).own_tensor(DType::i32, rows.shape());
     for (std::size_t b = 0; b < static_cast<std::size_t>(rows.size()); ++b) {
-      result.data<std::int32_t>()[b] = table.tensor->data<std::int32_t>()[static_cast<std::size_t>(rows.data<std::int32_t>()[b])];
+      result.data<std::int32_t>()[b] =
+          table.tensor->data<std::int32_t>()[static_cast<std::size_t>(rows.data<std::int32_t>()[b])];
     }
   });
 }
@@ -132,8 +148,10 @@ void load(Context& c, SlotId from, SlotId to) {
 std::unique_ptr<Runnable> make_data_step(const Step& step, Context&) {
   switch (step.kernel) {
     case Kernel::zero: return runnable([to = step.outputs[0]](Context& c) { zero(c, to); });
-    case Kernel::copy: return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { copy(c, from, to); });
-    case Kernel::load: return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { load(c, from, to); });
+    case Kernel::copy:
+      return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { copy(c, from, to); });
+    case Kernel::load:
+      return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { load(c, from, to); });
     case Kernel::store:
       return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) {
         c.place(to).tensor = std::make_shared<const Tensor>(to_tensor(c.place(from), c.frame));

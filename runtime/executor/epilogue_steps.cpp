@@ -17,7 +17,8 @@ std::vector<SlotId> messages_of(const Step& step, const Plan& plan) {
 /// Pointers to messages, as the kernels want them.
 class Messages {
  public:
-  Messages(const Step& step, const Plan& plan) : slots_(messages_of(step, plan)), narrow_(slots_.size()), wide_(slots_.size()) {}
+  Messages(const Step& step, const Plan& plan)
+      : slots_(messages_of(step, plan)), narrow_(slots_.size()), wide_(slots_.size()) {}
 
   const std::int32_t* const* narrow(Context& c) {
     for (std::size_t i = 0; i < slots_.size(); ++i) narrow_[i] = c.place(slots_[i]).as<const std::int32_t>();
@@ -56,7 +57,8 @@ std::unique_ptr<Runnable> make_sign(const Step& step, const Plan& plan) {
 class Margin final : public Runnable {
  public:
   /// Inputs: fused, the messages, then target and margin; alone, target, field, margin.
-  Margin(const Step& step, const Plan& plan) : messages_(step, plan), margin_(step.inputs.back()), out_(step.outputs[0]) {
+  Margin(const Step& step, const Plan& plan)
+      : messages_(step, plan), margin_(step.inputs.back()), out_(step.outputs[0]) {
     const bool fused = plan.slot(step.inputs.front()).storage == Storage::fields;
     target_ = fused ? step.inputs[step.inputs.size() - 2] : step.inputs.front();
   }
@@ -68,13 +70,19 @@ class Margin final : public Runnable {
     const std::int64_t n = messages_.count();
     if (run_ != f.run) prepare(c);
     if (t.slot->storage == Storage::signs) {
-      if (f.wide) return c.kernels.sum_error64(messages_.wide(c), n, t.signs_in(f), fixed_.data(), t.units, f.panels, v);
-      return c.kernels.sum_error32(messages_.narrow(c), n, t.signs_in(f), fixed_.data(), t.units, f.panels, v);
+      if (f.wide)
+        return c.kernels.sum_error64(messages_.wide(c), n, t.signs_in(f), fixed_.data(), t.units, f.panels,
+                                     v);
+      return c.kernels.sum_error32(messages_.narrow(c), n, t.signs_in(f), fixed_.data(), t.units, f.panels,
+                                   v);
     }
     const float a = t.slot->type.a, b = t.slot->type.b;
     const float* margin = c.place(margin_).tensor->data<float>().data();
-    if (f.wide) return c.kernels.sum_pair_error64(messages_.wide(c), n, t.signs_in(f), a, b, margin, c.plan.fixed_bits, t.units, f.panels, v);
-    c.kernels.sum_pair_error32(messages_.narrow(c), n, t.signs_in(f), a, b, margin, c.plan.fixed_bits, t.units, f.panels, v);
+    if (f.wide)
+      return c.kernels.sum_pair_error64(messages_.wide(c), n, t.signs_in(f), a, b, margin, c.plan.fixed_bits,
+                                        t.units, f.panels, v);
+    c.kernels.sum_pair_error32(messages_.narrow(c), n, t.signs_in(f), a, b, margin, c.plan.fixed_bits,
+                               t.units, f.panels, v);
   }
 
  private:
@@ -82,7 +90,8 @@ class Margin final : public Runnable {
   void prepare(Context& c) {
     run_ = c.frame.run;
     fixed_.clear();
-    for (const float m : c.place(margin_).tensor->data<float>()) fixed_.push_back(threshold_to_fixed(m, c.plan.fixed_bits));
+    for (const float m : c.place(margin_).tensor->data<float>())
+      fixed_.push_back(threshold_to_fixed(m, c.plan.fixed_bits));
   }
 
   Messages messages_;

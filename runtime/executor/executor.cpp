@@ -18,8 +18,12 @@ using executor::Memory;
 class Executor final : public Program {
  public:
   Executor(Graph lowered, Plan plan, Isa isa)
-      : Program(std::move(lowered)), plan_(std::move(plan)), memory_(plan_), guard_(plan_),
-        context_{plan_, memory_, guard_, kernels(isa), {}, nullptr}, steps_(executor::make_runnables(plan_.steps, context_)) {
+      : Program(std::move(lowered)),
+        plan_(std::move(plan)),
+        memory_(plan_),
+        guard_(plan_),
+        context_{plan_, memory_, guard_, kernels(isa), {}, nullptr},
+        steps_(executor::make_runnables(plan_.steps, context_)) {
     for (const Step& step : plan_.steps) writes_fields_.push_back(holds_fields(step));
   }
 
@@ -55,7 +59,8 @@ class Executor final : public Program {
   bool holds_fields(const Step& step) const {
     const auto is_field = [&](SlotId s) { return plan_.slot(s).storage == Storage::fields; };
     return std::any_of(step.outputs.begin(), step.outputs.end(), is_field) ||
-           (step.kernel == Kernel::scan && std::any_of(step.body.begin(), step.body.end(), [&](const Step& s) { return holds_fields(s); }));
+           (step.kernel == Kernel::scan &&
+            std::any_of(step.body.begin(), step.body.end(), [&](const Step& s) { return holds_fields(s); }));
   }
 
   /// Samples in the largest batch that slices of these arguments can make.
@@ -66,7 +71,8 @@ class Executor final : public Program {
       const TensorPtr order = bound(step.inputs[0], arguments);
       const TensorPtr size = bound(step.inputs[2], arguments);
       if (!order || !size) internal_error("plan {}: a slice of values that are not bound", plan_.name);
-      largest = std::max<std::int64_t>(largest, std::min<std::int64_t>(order->size(), size->data<std::int32_t>()[0]));
+      largest = std::max<std::int64_t>(largest,
+                                       std::min<std::int64_t>(order->size(), size->data<std::int32_t>()[0]));
     });
     return largest;
   }
@@ -85,8 +91,8 @@ class Executor final : public Program {
     for (const SlotId slot : guard_.watched_bindings()) watch(slot);
   }
 
-  /// The largest magnitude of a real-valued input, found once for each tensor that the caller shares (one that
-  /// is only borrowed may change under the same address).
+  /// The largest magnitude of a real-valued input, found once for each tensor that the caller shares (one
+  /// that is only borrowed may change under the same address).
   void watch(SlotId slot) {
     const TensorPtr& tensor = memory_[slot].tensor;
     TensorPtr& seen = watched_[slot];
@@ -94,7 +100,8 @@ class Executor final : public Program {
     seen = tensor;
     double largest = 0;
     if (tensor->dtype() == DType::f32) {
-      for (const float v : tensor->data<float>()) largest = std::max(largest, std::abs(static_cast<double>(v)));
+      for (const float v : tensor->data<float>())
+        largest = std::max(largest, std::abs(static_cast<double>(v)));
     }
     guard_.set_largest(slot, largest);
   }

@@ -16,14 +16,20 @@ std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignm
 bool in_arena(const Slot& slot) { return slot.storage != Storage::tensor; }
 
 bool is_weight(Storage s) {
-  return s == Storage::dense || s == Storage::dense_fixed || s == Storage::columns || s == Storage::columns_fixed;
+  return s == Storage::dense || s == Storage::dense_fixed || s == Storage::columns ||
+         s == Storage::columns_fixed;
 }
 
 }  // namespace
 
 ColumnIndex::ColumnIndex(const Pattern& p)
-    : senders(p.senders), receivers(p.receivers), offsets(static_cast<std::size_t>(p.receivers) + 1),
-      sender(p.receiver.size()), row_offsets(p.offsets), receiver(p.receiver), entry(p.receiver.size()) {
+    : senders(p.senders),
+      receivers(p.receivers),
+      offsets(static_cast<std::size_t>(p.receivers) + 1),
+      sender(p.receiver.size()),
+      row_offsets(p.offsets),
+      receiver(p.receiver),
+      entry(p.receiver.size()) {
   for (const std::int32_t k : p.receiver) ++offsets[static_cast<std::size_t>(k) + 1];
   for (std::size_t k = 0; k < static_cast<std::size_t>(receivers); ++k) {
     longest_column = std::max<std::int64_t>(longest_column, offsets[k + 1]);
@@ -32,7 +38,8 @@ ColumnIndex::ColumnIndex(const Pattern& p)
   std::vector<std::int32_t> next(offsets.begin(), offsets.end() - 1);
   for (std::int64_t j = 0; j < senders; ++j) {
     const auto begin = static_cast<std::size_t>(p.offsets[static_cast<std::size_t>(j)]);
-    for (std::size_t e = begin; e < static_cast<std::size_t>(p.offsets[static_cast<std::size_t>(j) + 1]); ++e) {
+    for (std::size_t e = begin; e < static_cast<std::size_t>(p.offsets[static_cast<std::size_t>(j) + 1]);
+         ++e) {
       const std::int32_t at = next[static_cast<std::size_t>(p.receiver[e])]++;
       sender[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(j);
       entry[e] = at;
@@ -120,7 +127,8 @@ void Memory::assign_offsets(std::int64_t panels) {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     if (in_arena(*places_[i].slot)) blocks.push_back({i, 0, slot_bytes(places_[i], panels)});
   }
-  std::stable_sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.bytes > b.bytes; });
+  std::stable_sort(blocks.begin(), blocks.end(),
+                   [](const Block& a, const Block& b) { return a.bytes > b.bytes; });
   std::vector<Block> placed;
   arena_bytes_ = alignment;
   for (Block block : blocks) {
@@ -165,7 +173,9 @@ template <class T, class From>
 Tensor numbers(const Place& place, const Frame& frame, const From* from) {
   Tensor tensor(DTypeOf<T>::value, shape_of(place, frame));
   auto out = tensor.data<T>();
-  for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) { out[i] = static_cast<T>(from[at * lanes + lane]); });
+  for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) {
+    out[i] = static_cast<T>(from[at * lanes + lane]);
+  });
   return tensor;
 }
 
@@ -232,7 +242,9 @@ template <class T, class To>
 void fill(const Place& place, const Tensor& tensor, const Frame& frame, To* to) {
   std::memset(static_cast<void*>(to), 0, place.bytes(frame));
   const auto from = tensor.data<T>();
-  for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) { to[at * lanes + lane] = static_cast<To>(from[i]); });
+  for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) {
+    to[at * lanes + lane] = static_cast<To>(from[i]);
+  });
 }
 
 void fill_planes(const Place& place, const Tensor& tensor, const Frame& frame) {
@@ -253,8 +265,9 @@ void fill_weight(const Place& place, const Tensor& tensor) {
   std::memset(place.data, 0, static_cast<std::size_t>(place.entries()) * sizeof(float));
   for (std::int64_t i = 0; i < tensor.size(); ++i) {
     const auto at = static_cast<std::size_t>(i);
-    place.as<float>()[entry_position(place, i)] =
-        tensor.dtype() == DType::i64 ? static_cast<float>(tensor.data<std::int64_t>()[at]) : tensor.data<float>()[at];
+    place.as<float>()[entry_position(place, i)] = tensor.dtype() == DType::i64
+                                                      ? static_cast<float>(tensor.data<std::int64_t>()[at])
+                                                      : tensor.data<float>()[at];
   }
 }
 

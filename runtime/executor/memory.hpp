@@ -50,7 +50,7 @@ struct Frame {
 /// planes of signs and pairs likewise, plus then minus.
 struct Place {
   const Slot* slot = nullptr;
-  std::int64_t units = 0;  // numbers per sample
+  std::int64_t units = 0;                               // numbers per sample
   std::int64_t senders = 0, receivers = 0, stride = 0;  // weights
   const ColumnIndex* index = nullptr;                   // sparse weights
   std::byte* data = nullptr;                            // in the arena
@@ -63,11 +63,15 @@ struct Place {
   SignsOut signs(const Frame& frame) const { return {as<Mask>(), as<Mask>() + frame.panels * units}; }
   SignsIn signs_in(const Frame& frame) const { return {as<Mask>(), as<Mask>() + frame.panels * units}; }
   DenseWeight<float> dense() const { return {as<float>(), senders, receivers, stride}; }
-  DenseWeight<const std::int32_t> dense_fixed() const { return {as<const std::int32_t>(), senders, receivers, stride}; }
+  DenseWeight<const std::int32_t> dense_fixed() const {
+    return {as<const std::int32_t>(), senders, receivers, stride};
+  }
   SparseWeight<float> columns() const { return index->weight(as<float>()); }
   SparseWeight<const std::int32_t> columns_fixed() const { return index->weight(as<const std::int32_t>()); }
   /// Entries of a weight as they lie, padding included.
-  std::int64_t entries() const { return index ? static_cast<std::int64_t>(index->sender.size()) : senders * stride; }
+  std::int64_t entries() const {
+    return index ? static_cast<std::int64_t>(index->sender.size()) : senders * stride;
+  }
   /// Bytes that the value takes at the batch at hand.
   std::size_t bytes(const Frame& frame) const;
 

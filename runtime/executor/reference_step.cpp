@@ -35,7 +35,8 @@ class Reference final : public Runnable {
     for (const SlotId in : inputs_) {
       const Place& place = c.place(in);
       const bool tensor = place.slot->storage == Storage::tensor;
-      arguments.bindings.push_back(tensor ? place.tensor : std::make_shared<const Tensor>(to_tensor(place, c.frame)));
+      arguments.bindings.push_back(tensor ? place.tensor
+                                          : std::make_shared<const Tensor>(to_tensor(place, c.frame)));
     }
     const std::vector<TensorPtr> results = program_->run(arguments);
     for (std::size_t i = 0; i < results.size(); ++i) {

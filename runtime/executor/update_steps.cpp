@@ -47,11 +47,13 @@ bool fixed_diagonal(const Place& weight) {
 }
 
 /// Names the first entry, by sender, that is no finite number.
-[[noreturn]] void fail_not_finite(const Place& weight, const float* m, const float* v, const std::optional<EdgeId>& edge) {
+[[noreturn]] void fail_not_finite(const Place& weight, const float* m, const float* v,
+                                  const std::optional<EdgeId>& edge) {
   const auto check = [&](std::int64_t j, std::int64_t k, std::int64_t at) {
     const float w = weight.as<float>()[at];
     const float first = m ? m[at] : 0.0f, second = v ? v[at] : 0.0f;
-    if (!std::isfinite(w) || !std::isfinite(first) || !std::isfinite(second)) fail_update(weight_entry(edge, j, k), w, first, second);
+    if (!std::isfinite(w) || !std::isfinite(first) || !std::isfinite(second))
+      fail_update(weight_entry(edge, j, k), w, first, second);
   };
   for (std::int64_t j = 0; j < weight.senders; ++j) {
     if (!weight.index) {
@@ -71,7 +73,9 @@ struct Optimized {
   std::vector<SlotId> slots;  // weight, moments
   ApplyAttributes attributes;
 
-  float* moment(Context& c, std::size_t i) const { return i + 1 < slots.size() ? c.place(slots[i + 1]).as<float>() : nullptr; }
+  float* moment(Context& c, std::size_t i) const {
+    return i + 1 < slots.size() ? c.place(slots[i + 1]).as<float>() : nullptr;
+  }
   void report(Context& c, const UpdateReport& r) const {
     if (!r.finite) fail_not_finite(c.place(slots[0]), moment(c, 0), moment(c, 1), attributes.edge);
     c.guard.weight_changed(slots[0], r.largest_change);
@@ -85,7 +89,8 @@ Optimized optimized(const Step& step) {
 }
 
 template <class Weight>
-UpdateArguments<Weight> arguments(Context& c, SlotId u, SlotId v, Weight weight, const Place& place, std::vector<float>& scratch) {
+UpdateArguments<Weight> arguments(Context& c, SlotId u, SlotId v, Weight weight, const Place& place,
+                                  std::vector<float>& scratch) {
   UpdateArguments<Weight> a{};
   a.u = sender_of(c.place(u), c.frame);
   a.v = errors_of(c.place(v), c.frame);
@@ -121,7 +126,8 @@ std::unique_ptr<Runnable> make_correlate(const Step& step) {
   return runnable([u = step.inputs[0], v = step.inputs[1], out = step.outputs[0],
                    scratch = std::vector<float>()](Context& c) mutable {
     const Place& s = c.place(out);
-    if (s.index) return c.kernels.correlate_sparse(arguments(c, u, v, s.columns(), s, scratch), s.as<float>());
+    if (s.index)
+      return c.kernels.correlate_sparse(arguments(c, u, v, s.columns(), s, scratch), s.as<float>());
     c.kernels.correlate_dense(arguments(c, u, v, s.dense(), s, scratch), s.as<float>());
   });
 }
@@ -131,7 +137,8 @@ std::vector<std::int32_t> fixed_positions(const Place& weight) {
   if (weight.index) return weight.index->diagonal;
   std::vector<std::int32_t> positions;
   if (!fixed_diagonal(weight)) return positions;
-  for (std::int64_t k = 0; k < weight.receivers; ++k) positions.push_back(static_cast<std::int32_t>(k * weight.stride + k));
+  for (std::int64_t k = 0; k < weight.receivers; ++k)
+    positions.push_back(static_cast<std::int32_t>(k * weight.stride + k));
   return positions;
 }
 
@@ -141,8 +148,9 @@ std::unique_ptr<Runnable> make_apply(const Step& step) {
   return runnable([o, s = step.inputs[at], scalars = step.inputs[at + 1]](Context& c) {
     const Place& weight = c.place(o.slots[0]);
     const std::vector<std::int32_t> fixed = fixed_positions(weight);
-    o.report(c, c.kernels.apply(rule_of(o.attributes.rule), c.place(scalars).tensor->data<float>().data(), c.place(s).as<float>(),
-                                weight.entries(), fixed, weight.as<float>(), o.moment(c, 0), o.moment(c, 1)));
+    o.report(c, c.kernels.apply(rule_of(o.attributes.rule), c.place(scalars).tensor->data<float>().data(),
+                                c.place(s).as<float>(), weight.entries(), fixed, weight.as<float>(),
+                                o.moment(c, 0), o.moment(c, 1)));
   });
 }
 

@@ -14,6 +14,7 @@
 
 #include "core/file.hpp"
 #include "tests/support/files.hpp"
+#include "passes/plan/plan.hpp"
 #include "tests/support/process.hpp"
 
 namespace relaxon {
@@ -149,15 +150,17 @@ TEST_CASE("--version and --help go to standard output", "[cli]") {
 TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
   const std::string network = std::string(RELAXON_NETWORKS_DIR) + "/mnist_dense.toml";
   const std::string hint = " (relaxon --help, relaxon COMMAND --help)";
-  check_refused({}, 2, "expected a command: train, evaluate, plan, explain or opt" + hint);
+  check_refused({}, 2, "expected a command: train, evaluate, plan, explain, opt or bench" + hint);
   check_refused({"frobnicate"}, 2, "The following argument was not expected: frobnicate" + hint);
   check_refused({"train"}, 2, "FILE is required" + hint);
   check_refused({"train", network, "--frobnicate"}, 2,
                 "The following argument was not expected: --frobnicate" + hint);
   check_refused({"train", network, "--backend", "abacus"}, 2,
-                "--backend: abacus is not a backend; expected interpreter" + hint);
-  check_refused({"opt", "x.rx", "--passes", "cse,dce"}, 2,
-                "--passes: cse is not a pass; there are none yet, expected \"\"" + hint);
+                "--backend: abacus is not a backend; expected interpreter or kernels" + hint);
+  check_refused({"opt", "x.rx", "--passes", "cse,polish"}, 2, "--passes: passes: \"polish\" is not one; expected default, none, canonicalize, scan_carry, zeros, hoist, "
+                "code_book, cse, dce, fuse_phase, advance, exit, fuse" + hint);
+  check_refused({"train", network, "--opt", "default,-polish"}, 2, "--opt: passes: \"polish\" is not one; expected default, none, canonicalize, scan_carry, zeros, hoist, "
+                "code_book, cse, dce, fuse_phase, advance, exit, fuse" + hint);
   for (const Words& arguments :
        {Words{"train", network, "--threads", "0"}, Words{"train", network, "--seed", "-1"},
         Words{"train", network, "--epochs", "-1"}, Words{"train", network, "--steps", "0"},
@@ -206,7 +209,7 @@ TEST_CASE("training prints its JSON lines", "[cli]") {
   REQUIRE(lines.size() == 4);
   CHECK(keys_of(lines[0]) == Words{"backend", "cache_hits", "compile_ms", "compiles", "event", "threads"});
   CHECK(lines[0]["event"] == "start");
-  CHECK(lines[0]["backend"] == "interpreter");
+  CHECK(lines[0]["backend"] == "kernels");
   for (int epoch : {1, 2}) {
     const json& line = lines[static_cast<std::size_t>(epoch)];
     CHECK(keys_of(line) == Words{"epoch", "eval_seconds", "event", "images_per_second", "seconds",
@@ -316,16 +319,42 @@ TEST_CASE("a checkpoint is evaluated to the accuracy that training reported", "[
   CHECK(std::count(refused.err.begin(), refused.err.end(), '\n') == 1);
 }
 
-TEST_CASE("a plan is IR text that opt prints as it is", "[cli]") {
+TEST_CASE("graphs of every stage are IR text that opt prints as it is", "[cli]") {
   const Workplace place;
   for (const std::string what : {"train", "evaluate"}) {
-    const ProcessResult plan = relaxon_cli({"plan", place.network(), "--what", what});
-    CHECK(plan.status == 0);
-    CHECK(plan.err.empty());
-    CHECK(plan.out.starts_with("graph "));
-    write_bytes(place / "plan.rx", plan.out);
-    CHECK(relaxon_cli({"opt", place / "plan.rx", "--passes", ""}).out == plan.out);
-    CHECK(relaxon_cli({"opt", "-", "--passes", ""}, plan.out).out == plan.out);
+    std::string lowered;
+    for (const std::string stage : {"lowered", "optimised"}) {
+      const ProcessResult plan = relaxon_cli({"plan", place.network(), "--what", what, "--stage", stage});
+      CHECK(plan.status == 0);
+      CHECK(plan.err.empty());
+      CHECK(plan.out.starts_with("graph "));
+      write_bytes(place / "plan.rx", plan.out);
+      CHECK(relaxon_cli({"opt", place / "plan.rx", "--passes", ""}).out == plan.out);
+      CHECK(relaxon_cli({"opt", "-", "--passes", ""}, plan.out).out == plan.out);
+      if (stage == "lowered") lowered = plan.out;
+      // The passes of the command are those of the pipeline.
+      if (stage == "optimised") CHECK(relaxon_cli({"opt", "-"}, lowered).out == plan.out);
+    }
+  }
+}
+
+TEST_CASE("the planned stage is text that parses back", "[cli]") {
+  const Workplace place;
+  const ProcessResult plan = relaxon_cli({"plan", place.network()});
+  CHECK(plan.status == 0);
+  CHECK(print(parse_plan(plan.out, "plan")) == plan.out);
+}
+
+TEST_CASE("a graph can be seen after one pass, or after each", "[cli]") {
+  const Workplace place;
+  const ProcessResult hoisted = relaxon_cli({"plan", place.network(), "--after", "hoist"});
+  CHECK(hoisted.status == 0);
+  CHECK(hoisted.out.starts_with("graph "));
+  CHECK(hoisted.out.find("advance") == std::string::npos);
+  const std::string lowered = relaxon_cli({"plan", place.network(), "--stage", "lowered"}).out;
+  const std::string all = relaxon_cli({"opt", "-", "--print-after-all"}, lowered).out;
+  for (const char* pass : {"canonicalize", "hoist", "advance", "fuse"}) {
+    CHECK(all.find(std::string("-- after ") + pass) != std::string::npos);
   }
 }
 

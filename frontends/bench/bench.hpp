@@ -1,0 +1,50 @@
+// How fast a network file runs here, beside baselines measured in the same run.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "core/data/dataset.hpp"
+#include "frontends/network_file.hpp"
+#include "runtime/program.hpp"
+
+namespace relaxon::bench {
+
+struct BenchOptions {
+  CompileOptions compile = {};
+  std::int64_t after_steps = 500;  // training steps before anything is timed
+  bool naive = false, peak = false;
+  int rounds = 9;              // chunks of each contender
+  double chunk_seconds = 0.1;  // about how long one of them takes
+};
+
+/// Times in microseconds of one step of a batch.
+struct StepTimes {
+  double train_us = 0, evaluate_us = 0;
+};
+
+struct BenchResult {
+  StepTimes relaxon;
+  std::optional<StepTimes> naive, peak;
+  std::int64_t batch = 1;
+  double compile_ms = 0;
+  std::int64_t compiles = 0;
+  int threads = 1;
+  Backend backend = Backend::kernels;
+  Isa isa = Isa::x86_64;
+};
+
+/// Trains `after_steps` steps, hands the weights to the naive baseline, then lets both train and evaluate by
+/// turns, in chunks long enough that entering and leaving a session doesn't count. Train steps go on with the
+/// file's own data in the order of its epochs, whole batches only; evaluation runs over the first test images
+/// in batches of the training's size. Times are medians over the chunks. `peak` divides the dense algorithm's
+/// operations (peak.hpp) by the highest rate measured between the chunks. Throws Error.
+BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions& options);
+
+std::string to_text(const BenchResult& result);
+/// One object; the times of a baseline that wasn't asked for are null.
+nlohmann::ordered_json to_json(const BenchResult& result);
+
+}  // namespace relaxon::bench
