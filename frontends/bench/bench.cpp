@@ -52,26 +52,32 @@ class BatchStream {
   std::size_t position_ = 0;
 };
 
-/// One thing to time: `run` does so many steps.
+/// One thing to time: `run` does so many steps in one call. A call has costs of its own (a session checks the
+/// data and takes weights in and out), which an epoch pays once; so a step's time is the difference of two
+/// calls, one of a single step and one of many, divided by the steps between.
 class Timed {
  public:
   Timed(std::function<void(std::int64_t)> run, std::int64_t most_steps)
-      : run_(std::move(run)), most_(most_steps) {}
+      : run_(std::move(run)), most_(most_steps - 1) {}
 
   /// Finds how many steps make a chunk of about so many seconds.
   void warm_up(double seconds) {
-    for (int i = 0; i < 8; ++i) {
-      const double spent = timed_run();
-      constexpr double largest_growth = 8;
-      const double factor = std::min(largest_growth, seconds / std::max(spent, 1e-9));
-      const double wanted =
-          std::clamp(std::round(static_cast<double>(steps_) * factor), 1.0, static_cast<double>(most_));
-      steps_ = static_cast<std::int64_t>(wanted);
-      if (factor < 2 || wanted == static_cast<double>(most_)) return;
+    seconds_of(1);
+    const double call = seconds_of(1);
+    for (double spent = 0; steps_ < most_;) {
+      spent = seconds_of(1 + steps_) - call;
+      if (spent >= seconds / 2) return;
+      constexpr double largest_growth = 4;
+      const double factor = std::clamp(seconds / std::max(spent, 1e-9), 2.0, largest_growth);
+      steps_ = std::min(most_, static_cast<std::int64_t>(std::ceil(static_cast<double>(steps_) * factor)));
     }
   }
 
-  void measure() { step_us_.push_back(1e6 * timed_run() / static_cast<double>(steps_)); }
+  void measure() {
+    const double call = seconds_of(1);
+    if (most_ < 1) return step_us_.push_back(1e6 * call);  // no room for a second step
+    step_us_.push_back(1e6 * (seconds_of(1 + steps_) - call) / static_cast<double>(steps_));
+  }
 
   double median_us() {
     std::ranges::sort(step_us_);
@@ -80,9 +86,9 @@ class Timed {
   }
 
  private:
-  double timed_run() {
+  double seconds_of(std::int64_t steps) {
     const auto start = Clock::now();
-    run_(steps_);
+    run_(steps);
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
 

@@ -37,10 +37,11 @@ struct BenchResult {
 };
 
 /// Trains `after_steps` steps, hands the weights to the naive baseline, then lets both train and evaluate by
-/// turns, in chunks long enough that entering and leaving a session doesn't count. Train steps go on with the
-/// file's own data in the order of its epochs, whole batches only; evaluation runs over the first test images
-/// in batches of the training's size. Times are medians over the chunks. `peak` divides the dense algorithm's
-/// operations (peak.hpp) by the highest rate measured between the chunks. Throws Error.
+/// turns. What a call costs whatever its length (checks, weights in and out: once an epoch) isn't counted.
+/// Train steps go on with the file's own data in the order of its epochs, whole batches only; evaluation runs
+/// over the first test images in batches of the training's size. Times are medians over the chunks. `peak`
+/// divides the dense algorithm's operations (peak.hpp) by the highest rate measured between the chunks.
+/// Throws Error.
 BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions& options);
 
 std::string to_text(const BenchResult& result);

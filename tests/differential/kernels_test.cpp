@@ -1,5 +1,5 @@
-// Plans are exact: on random networks every instruction set gives the interpreter's bits on the lowered graph,
-// whatever passes have run.
+// Plans are exact: on random networks every instruction set gives the interpreter's bits on the lowered
+// graph, whatever passes have run.
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
@@ -15,7 +15,8 @@ struct Choice {
   std::string passes;
 };
 
-/// The default passes on every instruction set of this machine; no passes, and each switched off, on one of them.
+/// The default passes on every instruction set of this machine; no passes, and each switched off, on one of
+/// them.
 std::vector<Choice> choices(std::uint64_t seed) {
   std::vector<Isa> present;
   for (const Isa isa : {Isa::x86_64, Isa::avx2, Isa::avx512}) {
@@ -41,8 +42,9 @@ void check(const Graph& lowered, const Network& network, std::uint64_t seed) {
   const Arguments arguments = testing::random_arguments(lowered, network, seed);
   const std::vector<TensorPtr> expected = compile(lowered, Backend::interpreter)->run(arguments);
   for (const Choice& choice : choices(seed)) {
-    INFO("seed " << seed << ", graph " << lowered.name() << ", " << name_of(choice.isa) << ", passes " << choice.passes
-                 << "\n" << testing::describe(network));
+    INFO("seed " << seed << ", graph " << lowered.name() << ", " << name_of(choice.isa) << ", passes "
+                 << choice.passes << "\n"
+                 << testing::describe(network));
     const std::vector<TensorPtr> given = run(lowered, choice, arguments);
     for (std::size_t i = 0; i < expected.size(); ++i) {
       INFO("result " << lowered.result_names()[i]);
@@ -57,7 +59,9 @@ TEST_CASE("kernels give the bits of the interpreter on every instruction set", "
   const std::uint64_t networks = long_run() ? 1000 : 60;
   for (std::uint64_t seed = 0; seed < networks; ++seed) {
     // Large networks are rare: the interpreter is slow.
-    const Network network = testing::random_network(seed, long_run() && seed % 20 == 0 ? 300 : seed % 4 == 0 ? 40 : 11);
+    const Network network = testing::random_network(seed, long_run() && seed % 20 == 0 ? 300
+                                                          : seed % 4 == 0              ? 40
+                                                                                       : 11);
     check(lower_train_epoch(network), network, seed);
     check(lower_evaluate_epoch(network), network, seed);
   }

@@ -29,7 +29,7 @@ return "S" %S
 )");
 }
 
-TEST_CASE("canonicalize: an aggregate of one message is the message; of two it stays", "[passes]") {
+TEST_CASE("canonicalize: an aggregate of one message is the message, of two it stays", "[passes]") {
   CHECK(transformed(canonicalize, R"(graph "g" fixed 20
 %a = input "a" : fix[B,2]
 %b = input "b" : fix[B,2]

@@ -54,7 +54,7 @@ return "t" %t, "u" %u, "c" %c, "d" %d, "v" %v, "w" %w, "p" %p, "m" %m
   CHECK(transformed(cse, text) == canonical(text));
 }
 
-TEST_CASE("cse: a body shares what stands before it; nothing is shared out of a body", "[passes]") {
+TEST_CASE("cse: a body shares what stands before it, nothing is shared out of a body", "[passes]") {
   CHECK(transformed(cse, R"(graph "g" fixed 20
 %n = input "n" : i32[]
 %x = input "x" : tern[B,3]

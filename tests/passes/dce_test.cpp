@@ -50,7 +50,7 @@ return "a" %a
 )");
 }
 
-TEST_CASE("dce: a loop that nothing needs goes; slices, which give the batch its length, stay", "[passes]") {
+TEST_CASE("dce: a loop that nothing needs goes, slices, which give the batch its length, stay", "[passes]") {
   CHECK(transformed(dce, R"(graph "g" fixed 20
 %n = input "n" : i32[]
 %order = input "order" : i32[M]
@@ -80,7 +80,7 @@ return
 )");
 }
 
-TEST_CASE("dce: probes keep what they show; watched carries stay", "[passes]") {
+TEST_CASE("dce: probes keep what they show, watched carries stay", "[passes]") {
   CHECK(transformed(dce, R"(graph "g" fixed 20
 %n = input "n" : i32[]
 %x = input "x" : tern[B,2]

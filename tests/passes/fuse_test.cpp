@@ -10,7 +10,7 @@ namespace {
 using testing::canonical;
 using testing::transformed;
 
-TEST_CASE("fuse: a field and its threshold; a field that something else uses is yielded too", "[passes]") {
+TEST_CASE("fuse: a field and its threshold, a field that something else uses is yielded too", "[passes]") {
   CHECK(transformed(fuse, R"(graph "g" fixed 20
 %n = input "n" : i32[]
 %k = input "k" : i32[]

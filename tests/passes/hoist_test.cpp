@@ -46,7 +46,7 @@ return "s" %s2
 )");
 }
 
-TEST_CASE("hoist: out of the scan, and out of the loop around it; the batch stays where its slice is", "[passes]") {
+TEST_CASE("hoist: out of the scan, and out of the loop around it, the batch stays where its slice is", "[passes]") {
   CHECK(transformed(hoist, R"(graph "g" fixed 20
 %steps = input "steps" : i32[]
 %batch = input "batch" : i32[]

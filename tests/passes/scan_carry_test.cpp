@@ -34,7 +34,7 @@ return "a" %x, "b" %b
 )");
 }
 
-TEST_CASE("scan_carry: in a loop too, with its index; carries that change places stay", "[passes]") {
+TEST_CASE("scan_carry: in a loop too, with its index, carries that change places stay", "[passes]") {
   CHECK(transformed(scan_carry, R"(graph "g" fixed 20
 %n = input "n" : i32[]
 %x = input "x" : i32[]
@@ -58,7 +58,7 @@ return "a" %x, "b" %b, "c" %c, "d" %d
 )");
 }
 
-TEST_CASE("scan_carry: a watched carry stays; the others keep being watched", "[passes]") {
+TEST_CASE("scan_carry: a watched carry stays, the others keep being watched", "[passes]") {
   CHECK(transformed(scan_carry, R"(graph "g" fixed 20
 %n = input "n" : i32[]
 %x = input "x" : fix[B,2]

@@ -1,10 +1,14 @@
 // Kernels of each instruction set beside a plain loop, at the shapes of the published networks. The counter
-// `speedup` is the loop's time over the kernel's, both taken in this run; not a test: nothing is asserted.
+// `speedup` is the loop's time over the kernel's, both the fastest of some tries in this run. Not a test:
+// nothing is asserted. Without FMA, real_message emulates it exactly and is slower than any loop that
+// doesn't.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "core/math.hpp"
@@ -21,7 +25,7 @@ struct Layer {
   std::int64_t d, K, stride;
   Array<Mask> plus, minus;
   Array<float> x, w, acc;
-  Array<std::int32_t> q, h;
+  Array<std::int32_t> integers, q, h;  // integers: x
 
   Layer(std::int64_t senders, std::int64_t receivers)
       : d(senders), K(receivers), stride((receivers + 15) / 16 * 16) {
@@ -36,22 +40,49 @@ struct Layer {
         w.push_back(static_cast<float>(q.back()) / 32768);
       }
     }
+    integers.assign(x.begin(), x.end());
     h.resize(static_cast<std::size_t>(K * lanes));
     acc.resize(h.size());
   }
   SignsIn signs() const { return {plus.data(), minus.data()}; }
 };
 
-/// h[k][lane] = sum over j of x[j][lane] weight[j][k], a loop that a compiler can vectorize.
+/// h[k][lane] = sum over j of x[j][lane] weight[j][k].
 template <class T>
-void plain_message(const Layer& layer, const T* weight, T* h) {
-  std::fill_n(h, layer.K * lanes, T(0));
-  for (std::int64_t j = 0; j < layer.d; ++j) {
-    for (std::int64_t k = 0; k < layer.K; ++k) {
-      const T entry = weight[j * layer.stride + k];
-      for (std::int64_t b = 0; b < lanes; ++b) {
-        h[k * lanes + b] += static_cast<T>(layer.x[static_cast<std::size_t>(j * lanes + b)]) * entry;
-      }
+[[gnu::always_inline]] inline void message_loop(const T* x, const T* weight, std::int64_t d, std::int64_t K,
+                                                std::int64_t stride, T* h) {
+  std::fill_n(h, K * lanes, T(0));
+  for (std::int64_t j = 0; j < d; ++j) {
+    for (std::int64_t k = 0; k < K; ++k) {
+      for (std::int64_t b = 0; b < lanes; ++b) h[k * lanes + b] += x[j * lanes + b] * weight[j * stride + k];
+    }
+  }
+}
+
+// The loops are compiled for every instruction set too, and run for the best of the machine.
+[[gnu::target_clones("avx512f", "avx2", "default")]] void plain_message(const std::int32_t* x,
+                                                                        const std::int32_t* weight,
+                                                                        std::int64_t d, std::int64_t K,
+                                                                        std::int64_t stride,
+                                                                        std::int32_t* h) {
+  message_loop(x, weight, d, K, stride, h);
+}
+
+[[gnu::target_clones("avx512f", "avx2", "default")]] void plain_message(const float* x, const float* weight,
+                                                                        std::int64_t d, std::int64_t K,
+                                                                        std::int64_t stride, float* h) {
+  message_loop(x, weight, d, K, stride, h);
+}
+
+[[gnu::target_clones("avx512f", "avx2", "default")]] void plain_update(const float* u, const float* v,
+                                                                       float alpha, std::int64_t d,
+                                                                       std::int64_t K, std::int64_t stride,
+                                                                       float* w) {
+  for (std::int64_t j = 0; j < d; ++j) {
+    for (std::int64_t k = 0; k < K; ++k) {
+      float s = 0;
+      for (std::int64_t b = 0; b < lanes; ++b) s += u[j * lanes + b] * v[k * lanes + b];
+      w[j * stride + k] += alpha * s;
     }
   }
 }
@@ -86,7 +117,7 @@ void exact_message(benchmark::State& state, Isa isa, std::int64_t d, std::int64_
         kernels(isa).exact_dense32({layer.q.data(), d, K, layer.stride}, layer.signs(), lanes,
                                    layer.h.data());
       },
-      [&] { plain_message(layer, layer.q.data(), layer.h.data()); });
+      [&] { plain_message(layer.integers.data(), layer.q.data(), d, K, layer.stride, layer.h.data()); });
 }
 
 void real_message(benchmark::State& state, Isa isa, std::int64_t d, std::int64_t K) {
@@ -96,7 +127,7 @@ void real_message(benchmark::State& state, Isa isa, std::int64_t d, std::int64_t
       [&] {
         kernels(isa).real_dense({layer.w.data(), d, K, layer.stride}, layer.x.data(), 1, layer.acc.data());
       },
-      [&] { plain_message(layer, layer.w.data(), layer.acc.data()); });
+      [&] { plain_message(layer.x.data(), layer.w.data(), d, K, layer.stride, layer.acc.data()); });
 }
 
 void sgd_update(benchmark::State& state, Isa isa, std::int64_t d, std::int64_t K) {
@@ -116,18 +147,7 @@ void sgd_update(benchmark::State& state, Isa isa, std::int64_t d, std::int64_t K
   arguments.scratch = scratch.data();
   compare(
       state, [&] { benchmark::DoNotOptimize(kernels(isa).update_dense(arguments)); },
-      [&] {
-        for (std::int64_t j = 0; j < d; ++j) {
-          for (std::int64_t k = 0; k < K; ++k) {
-            float s = 0;
-            for (std::int64_t b = 0; b < lanes; ++b) {
-              s += layer.x[static_cast<std::size_t>(j * lanes + b)] *
-                   errors.x[static_cast<std::size_t>(k * lanes + b)];
-            }
-            layer.w[static_cast<std::size_t>(j * layer.stride + k)] += scalars[0] * s;
-          }
-        }
-      });
+      [&] { plain_update(layer.x.data(), errors.x.data(), scalars[0], d, K, layer.stride, layer.w.data()); });
 }
 
 using Benchmark = void (*)(benchmark::State&, Isa, std::int64_t, std::int64_t);

@@ -13,8 +13,9 @@
 #include <vector>
 
 #include "core/file.hpp"
-#include "tests/support/files.hpp"
+#include "ir/text.hpp"
 #include "passes/plan/plan.hpp"
+#include "tests/support/files.hpp"
 #include "tests/support/process.hpp"
 
 namespace relaxon {
@@ -130,7 +131,7 @@ std::vector<std::string> keys_of(const json& object) {
   return keys;  // sorted, as json keeps them
 }
 
-TEST_CASE("--version and --help go to standard output", "[cli]") {
+TEST_CASE("version and help go to standard output", "[cli]") {
   const ProcessResult version = relaxon_cli({"--version"});
   CHECK(version.status == 0);
   CHECK(version.out == "relaxon 0.1.0\n");
@@ -157,10 +158,16 @@ TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
                 "The following argument was not expected: --frobnicate" + hint);
   check_refused({"train", network, "--backend", "abacus"}, 2,
                 "--backend: abacus is not a backend; expected interpreter or kernels" + hint);
-  check_refused({"opt", "x.rx", "--passes", "cse,polish"}, 2, "--passes: passes: \"polish\" is not one; expected default, none, canonicalize, scan_carry, zeros, hoist, "
-                "code_book, cse, dce, fuse_phase, advance, exit, fuse" + hint);
-  check_refused({"train", network, "--opt", "default,-polish"}, 2, "--opt: passes: \"polish\" is not one; expected default, none, canonicalize, scan_carry, zeros, hoist, "
-                "code_book, cse, dce, fuse_phase, advance, exit, fuse" + hint);
+  check_refused({"opt", "x.rx", "--passes", "cse,polish"}, 2,
+                "--passes: passes: \"polish\" is not one; expected default, none, canonicalize, scan_carry, "
+                "zeros, hoist, "
+                "code_book, cse, dce, fuse_phase, advance, exit, fuse" +
+                    hint);
+  check_refused(
+      {"train", network, "--opt", "default,-polish"}, 2,
+      "--opt: passes: \"polish\" is not one; expected default, none, canonicalize, scan_carry, zeros, hoist, "
+      "code_book, cse, dce, fuse_phase, advance, exit, fuse" +
+          hint);
   for (const Words& arguments :
        {Words{"train", network, "--threads", "0"}, Words{"train", network, "--seed", "-1"},
         Words{"train", network, "--epochs", "-1"}, Words{"train", network, "--steps", "0"},
@@ -332,8 +339,9 @@ TEST_CASE("graphs of every stage are IR text that opt prints as it is", "[cli]")
       CHECK(relaxon_cli({"opt", place / "plan.rx", "--passes", ""}).out == plan.out);
       CHECK(relaxon_cli({"opt", "-", "--passes", ""}, plan.out).out == plan.out);
       if (stage == "lowered") lowered = plan.out;
-      // The passes of the command are those of the pipeline.
-      if (stage == "optimised") CHECK(relaxon_cli({"opt", "-"}, lowered).out == plan.out);
+      if (stage != "optimised") continue;
+      // The passes of the command are those of the pipeline; only names of values may differ.
+      CHECK(equal(parse(relaxon_cli({"opt", "-"}, lowered).out, "opt"), parse(plan.out, "plan")));
     }
   }
 }

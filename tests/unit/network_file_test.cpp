@@ -307,7 +307,7 @@ TEST_CASE("the other published networks are read", "[network_file]") {
   CHECK(published("fashion_sparse").network.optimizer == OptimizerMap(Optimizer::sgd(linear)));
 }
 
-TEST_CASE("--set replaces keys of any table", "[network_file]") {
+TEST_CASE("a --set replaces keys of any table", "[network_file]") {
   const NetworkFile file =
       parse(minimal, {"network.seed=3", "edge.1-1.threshold = 0.96", "optimizer.lr=[1, 0.1]",
                       "optimizer.name=adam", "data.x_transform=identity", "train.epochs=7"});
@@ -319,7 +319,7 @@ TEST_CASE("--set replaces keys of any table", "[network_file]") {
   CHECK(file.train.epochs == 7);
 }
 
-TEST_CASE("--set adds keys and tables", "[network_file]") {
+TEST_CASE("a --set adds keys and tables", "[network_file]") {
   const NetworkFile file = parse(minimal, {"optimizer.edge.1-0.lr=0.5", "optimizer.edge.1-0.name=sgd",
                                            "data.path=/some where/else", "train.train_eval=all"});
   CHECK(file.network.optimizer.at({1, 0}) == Optimizer::sgd(0.5));
