@@ -195,14 +195,38 @@ Tensor planes(const Place& place, const Frame& frame) {
   return tensor;
 }
 
-/// Position of entry (j, k), counted by sender, in a weight as it lies.
-std::size_t entry_position(const Place& place, std::int64_t i) {
-  if (place.index) return static_cast<std::size_t>(place.index->entry[static_cast<std::size_t>(i)]);
-  return static_cast<std::size_t>(i / place.receivers * place.stride + i % place.receivers);
-}
-
 Shape weight_shape(const Place& place) {
   return place.index ? Shape{place.entries()} : Shape{place.senders, place.receivers};
+}
+
+/// Copies a weight between its rows as bound and as they lie: by sender, padded or by receiver. Whole rows
+/// where rows are rows: a call that trains few steps spends its time here.
+template <class From, class To>
+void weight_to_tensor(const Place& place, const From* from, To* to) {
+  if (place.index) {
+    const std::vector<std::int32_t>& entry = place.index->entry;
+    for (std::size_t i = 0; i < entry.size(); ++i) to[i] = static_cast<To>(from[entry[i]]);
+    return;
+  }
+  for (std::int64_t j = 0; j < place.senders; ++j) {
+    std::transform(from + j * place.stride, from + j * place.stride + place.receivers,
+                   to + j * place.receivers, [](From v) { return static_cast<To>(v); });
+  }
+}
+
+template <class From>
+void weight_from_tensor(const Place& place, const From* from, float* to) {
+  if (place.index) {
+    const std::vector<std::int32_t>& entry = place.index->entry;
+    for (std::size_t i = 0; i < entry.size(); ++i) to[entry[i]] = static_cast<float>(from[i]);
+    return;
+  }
+  for (std::int64_t j = 0; j < place.senders; ++j) {
+    float* row = to + j * place.stride;
+    std::transform(from + j * place.receivers, from + (j + 1) * place.receivers, row,
+                   [](From v) { return static_cast<float>(v); });
+    std::fill(row + place.receivers, row + place.stride, 0.0f);
+  }
 }
 
 }  // namespace
@@ -225,13 +249,10 @@ Tensor to_tensor(const Place& place, const Frame& frame) {
   // Correlations that count are kept finished, as float32.
   const bool counts = place.slot->type.elem == Elem::i64;
   Tensor tensor(counts ? DType::i64 : DType::f32, weight_shape(place));
-  for (std::int64_t i = 0; i < tensor.size(); ++i) {
-    const float value = place.as<float>()[entry_position(place, i)];
-    if (counts) {
-      tensor.data<std::int64_t>()[static_cast<std::size_t>(i)] = static_cast<std::int64_t>(value);
-    } else {
-      tensor.data<float>()[static_cast<std::size_t>(i)] = value;
-    }
+  if (counts) {
+    weight_to_tensor(place, place.as<float>(), tensor.data<std::int64_t>().data());
+  } else {
+    weight_to_tensor(place, place.as<float>(), tensor.data<float>().data());
   }
   return tensor;
 }
@@ -262,13 +283,10 @@ void fill_planes(const Place& place, const Tensor& tensor, const Frame& frame) {
 }
 
 void fill_weight(const Place& place, const Tensor& tensor) {
-  std::memset(place.data, 0, static_cast<std::size_t>(place.entries()) * sizeof(float));
-  for (std::int64_t i = 0; i < tensor.size(); ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    place.as<float>()[entry_position(place, i)] = tensor.dtype() == DType::i64
-                                                      ? static_cast<float>(tensor.data<std::int64_t>()[at])
-                                                      : tensor.data<float>()[at];
+  if (tensor.dtype() == DType::i64) {
+    return weight_from_tensor(place, tensor.data<std::int64_t>().data(), place.as<float>());
   }
+  weight_from_tensor(place, tensor.data<float>().data(), place.as<float>());
 }
 
 }  // namespace
