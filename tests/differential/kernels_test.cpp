@@ -2,10 +2,13 @@
 // graph, whatever passes have run.
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <functional>
+#include <optional>
 
 #include "core/error.hpp"
 #include "passes/lower.hpp"
 #include "tests/support/random_network.hpp"
+#include "tests/support/shrink.hpp"
 
 namespace relaxon {
 namespace {
@@ -38,19 +41,32 @@ std::vector<TensorPtr> run(const Graph& lowered, const Choice& choice, const Arg
   return compile(lowered, options)->run(arguments);
 }
 
-void check(const Graph& lowered, const Network& network, std::uint64_t seed) {
+using Lower = std::function<Graph(const Network&)>;
+
+/// The first result that differs from the interpreter's; nullopt if none does.
+std::optional<std::string> difference(const Network& network, std::uint64_t seed, const Lower& lower,
+                                      const Choice& choice) {
+  const Graph lowered = lower(network);
   const Arguments arguments = testing::random_arguments(lowered, network, seed);
   const std::vector<TensorPtr> expected = compile(lowered, Backend::interpreter)->run(arguments);
-  for (const Choice& choice : choices(seed)) {
-    INFO("seed " << seed << ", graph " << lowered.name() << ", " << name_of(choice.isa) << ", passes "
-                 << choice.passes << "\n"
-                 << testing::describe(network));
-    const std::vector<TensorPtr> given = run(lowered, choice, arguments);
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      INFO("result " << lowered.result_names()[i]);
-      REQUIRE(*given[i] == *expected[i]);
-    }
+  const std::vector<TensorPtr> given = run(lowered, choice, arguments);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (!(*given[i] == *expected[i])) return lowered.result_names()[i];
   }
+  return std::nullopt;
+}
+
+/// Compares all choices; a failure is shown on the smallest network that still fails.
+void check(const Network& network, std::uint64_t seed, const Lower& lower) {
+  for (const Choice& choice : choices(seed)) {
+    if (!difference(network, seed, lower, choice)) continue;
+    const auto fails = [&](const Network& n) { return difference(n, seed, lower, choice).has_value(); };
+    const Network smallest = testing::shrunk(network, fails);
+    FAIL("seed " << seed << ", " << name_of(choice.isa) << ", passes " << choice.passes << ": "
+                 << *difference(smallest, seed, lower, choice) << " differs in\n"
+                 << testing::network_text(smallest));
+  }
+  SUCCEED();
 }
 
 bool long_run() { return std::getenv("RELAXON_LONG") != nullptr; }
@@ -62,8 +78,8 @@ TEST_CASE("kernels give the bits of the interpreter on every instruction set", "
     const Network network = testing::random_network(seed, long_run() && seed % 20 == 0 ? 300
                                                           : seed % 4 == 0              ? 40
                                                                                        : 11);
-    check(lower_train_epoch(network), network, seed);
-    check(lower_evaluate_epoch(network), network, seed);
+    check(network, seed, lower_train_epoch);
+    check(network, seed, lower_evaluate_epoch);
   }
 }
 
@@ -72,8 +88,8 @@ TEST_CASE("kernels give the bits of the interpreter on single steps with gates",
     const Network network = testing::random_network(seed, 11);
     LowerOptions options;
     options.gate = seed % 2 == 0 ? GateShape::samples : GateShape::sample_column;
-    check(lower_train_step(network, options), network, seed);
-    check(lower_evaluate_step(network), network, seed);
+    check(network, seed, [&](const Network& n) { return lower_train_step(n, options); });
+    check(network, seed, [](const Network& n) { return lower_evaluate_step(n); });
   }
 }
 
