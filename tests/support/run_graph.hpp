@@ -10,6 +10,7 @@
 #include "core/pattern.hpp"
 #include "core/tensor.hpp"
 #include "runtime/program.hpp"
+#include "tests/support/files.hpp"
 
 namespace relaxon::testing {
 
@@ -28,5 +29,19 @@ Tensor signs(Shape shape, std::vector<int> values);
 Tensor bytes(Shape shape, std::vector<int> values);
 Tensor fields(Shape shape, std::vector<std::int64_t> values);
 Tensor indices(Shape shape, std::vector<std::int32_t> values);
+
+/// Connections 0-1, 0-2, 1-0, 2-2 of [3,3]; with the diagonal where asked for.
+inline Pattern small_pattern() {
+  Pattern p;
+  p.senders = p.receivers = 3;
+  p.offsets = {0, 2, 3, 4};
+  p.receiver = {1, 2, 0, 2};
+  return p;
+}
+
+inline std::string error_running(const std::string& text, const Bound& bound,
+                                 const std::vector<Pattern>& patterns = {}) {
+  return error_of([&] { (void)interpret(text, bound, patterns); });
+}
 
 }  // namespace relaxon::testing
