@@ -101,10 +101,13 @@ class RangeAssignment {
       mention(step.yielded, end);
       loop_starts_.pop_back();
       mention(step.outputs, end);
-      for (const auto& [id, loop] : outlives_) {
-        if (loop == start + 1) mention(id, end);
-      }
-      std::erase_if(outlives_, [&](const auto& o) { return o.second == start + 1; });
+      // Mentioning a slot may note it for the loops further out, so the list is taken first.
+      std::vector<SlotId> needed;
+      std::erase_if(outlives_, [&](const auto& outlived) {
+        if (outlived.second == start + 1) needed.push_back(outlived.first);
+        return outlived.second == start + 1;
+      });
+      mention(needed, end);
     }
   }
 
