@@ -12,7 +12,8 @@ std::optional<OpKind> usual_op(Kernel kernel) {
     case Kernel::zero:
     case Kernel::copy:
     case Kernel::load:
-    case Kernel::store: return Step{}.op;
+    case Kernel::store:
+    case Kernel::turn: return Step{}.op;
     case Kernel::slice: return OpKind::slice;
     case Kernel::take_row:
     case Kernel::gather:

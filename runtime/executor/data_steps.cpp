@@ -63,6 +63,12 @@ void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to)
                                          to.as<std::int64_t>());
       return c.kernels.gather_fields32(t.data<std::int64_t>().data(), to.units, rows, f.batch,
                                        to.as<std::int32_t>());
+    case Storage::field_rows:
+      if (f.wide)
+        return c.kernels.gather_field_rows64(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+                                             to.as<std::int64_t>());
+      return c.kernels.gather_field_rows32(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+                                           to.as<std::int32_t>());
     default: break;
   }
   // Pairs are labels: few numbers.
@@ -89,6 +95,24 @@ void check_rows(const Place& table, const Tensor& rows) {
   for (const std::int32_t i : rows.data<std::int32_t>()) {
     if (i < 0 || i >= n) fail("take: index {} of a table of {} rows", i, n);
   }
+}
+
+/// Fields by lane become fields by sample, or the other way round.
+void turn(Context& c, SlotId from, SlotId to) {
+  const Place& source = c.place(from);
+  const Place& target = c.place(to);
+  const auto run = [&]<class T>(auto kernel, T) {
+    if (target.slot->storage == Storage::field_rows)
+      return kernel(source.as<const T>(), source.units, c.frame.panels, target.as<T>());
+    const T* rows = source.as<const T>();
+    const std::int64_t units = source.units, stride = row_stride(units);
+    for (std::int64_t i = 0; i < c.frame.panels * units; ++i) {
+      for (std::int64_t lane = 0; lane < lanes; ++lane)
+        target.as<T>()[i * lanes + lane] = rows[(i / units * lanes + lane) * stride + i % units];
+    }
+  };
+  if (c.frame.wide) return run(c.kernels.turn_fields64, std::int64_t{});
+  run(c.kernels.turn_fields32, std::int32_t{});
 }
 
 std::unique_ptr<Runnable> make_slice(const Step& step) {
@@ -156,6 +180,8 @@ std::unique_ptr<Runnable> make_data_step(const Step& step, Context&) {
       return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) {
         c.place(to).tensor = std::make_shared<const Tensor>(to_tensor(c.place(from), c.frame));
       });
+    case Kernel::turn:
+      return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { turn(c, from, to); });
     case Kernel::slice: return make_slice(step);
     case Kernel::take_row: return make_take_row(step);
     case Kernel::gather_index: return make_gather_index(step);

@@ -24,7 +24,7 @@ class Executor final : public Program {
         guard_(plan_),
         context_{plan_, memory_, guard_, kernels(isa), {}, nullptr},
         steps_(executor::make_runnables(plan_.steps, context_)) {
-    for (const Step& step : plan_.steps) writes_fields_.push_back(holds_fields(step));
+    for (const Step& step : plan_.steps) writes_fields_.push_back(writes_fields(step));
   }
 
   std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes) override {
@@ -56,11 +56,11 @@ class Executor final : public Program {
   }
 
  private:
-  bool holds_fields(const Step& step) const {
-    const auto is_field = [&](SlotId s) { return plan_.slot(s).storage == Storage::fields; };
+  bool writes_fields(const Step& step) const {
+    const auto is_field = [&](SlotId s) { return holds_fields(plan_.slot(s).storage); };
     return std::any_of(step.outputs.begin(), step.outputs.end(), is_field) ||
            (step.kernel == Kernel::scan &&
-            std::any_of(step.body.begin(), step.body.end(), [&](const Step& s) { return holds_fields(s); }));
+            std::any_of(step.body.begin(), step.body.end(), [&](const Step& s) { return writes_fields(s); }));
   }
 
   /// Samples in the largest batch that slices of these arguments can make.

@@ -47,6 +47,7 @@ ColumnIndex::ColumnIndex(const Pattern& p)
     }
   }
   std::sort(diagonal.begin(), diagonal.end());
+  order = columns_by_length(offsets);
 }
 
 std::size_t Place::bytes(const Frame& frame) const {
@@ -58,6 +59,9 @@ std::size_t Place::bytes(const Frame& frame) const {
     case Storage::bytes: return numbers;
     case Storage::reals: return numbers * sizeof(float);
     case Storage::fields: return numbers * (frame.wide ? sizeof(std::int64_t) : sizeof(std::int32_t));
+    case Storage::field_rows:
+      return static_cast<std::size_t>(frame.panels * lanes * row_stride(units)) *
+             (frame.wide ? sizeof(std::int64_t) : sizeof(std::int32_t));
     case Storage::dense:
     case Storage::columns: return static_cast<std::size_t>(entries()) * sizeof(float);
     case Storage::dense_fixed:
@@ -169,6 +173,17 @@ Shape shape_of(const Place& place, const Frame& frame) {
   return shape;
 }
 
+template <class From>
+Tensor rows(const Place& place, const Frame& frame, const From* from) {
+  Tensor tensor(DType::i64, shape_of(place, frame));
+  auto out = tensor.data<std::int64_t>();
+  for (std::int64_t b = 0; b < frame.batch; ++b) {
+    for (std::int64_t k = 0; k < place.units; ++k)
+      out[static_cast<std::size_t>(b * place.units + k)] = from[b * row_stride(place.units) + k];
+  }
+  return tensor;
+}
+
 template <class T, class From>
 Tensor numbers(const Place& place, const Frame& frame, const From* from) {
   Tensor tensor(DTypeOf<T>::value, shape_of(place, frame));
@@ -241,6 +256,9 @@ Tensor to_tensor(const Place& place, const Frame& frame) {
     case Storage::fields:
       return frame.wide ? numbers<std::int64_t>(place, frame, place.as<std::int64_t>())
                         : numbers<std::int64_t>(place, frame, place.as<std::int32_t>());
+    case Storage::field_rows:
+      return frame.wide ? rows(place, frame, place.as<std::int64_t>())
+                        : rows(place, frame, place.as<std::int32_t>());
     case Storage::dense:
     case Storage::columns: break;
     case Storage::dense_fixed:
@@ -266,6 +284,17 @@ void fill(const Place& place, const Tensor& tensor, const Frame& frame, To* to) 
   for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) {
     to[at * lanes + lane] = static_cast<To>(from[i]);
   });
+}
+
+template <class To>
+void fill_rows(const Place& place, const Tensor& tensor, const Frame& frame, To* to) {
+  std::memset(static_cast<void*>(to), 0, place.bytes(frame));
+  const auto from = tensor.data<std::int64_t>();
+  for (std::int64_t b = 0; b < frame.batch; ++b) {
+    for (std::int64_t k = 0; k < place.units; ++k)
+      to[b * row_stride(place.units) + k] =
+          static_cast<To>(from[static_cast<std::size_t>(b * place.units + k)]);
+  }
 }
 
 void fill_planes(const Place& place, const Tensor& tensor, const Frame& frame) {
@@ -300,6 +329,9 @@ void from_tensor(const Place& place, const Tensor& tensor, const Frame& frame) {
     case Storage::fields:
       return frame.wide ? fill<std::int64_t>(place, tensor, frame, place.as<std::int64_t>())
                         : fill<std::int64_t>(place, tensor, frame, place.as<std::int32_t>());
+    case Storage::field_rows:
+      return frame.wide ? fill_rows(place, tensor, frame, place.as<std::int64_t>())
+                        : fill_rows(place, tensor, frame, place.as<std::int32_t>());
     case Storage::dense:
     case Storage::columns: return fill_weight(place, tensor);
     case Storage::tensor:

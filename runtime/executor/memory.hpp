@@ -19,17 +19,19 @@ struct ColumnIndex {
   explicit ColumnIndex(const Pattern& pattern);
 
   std::int64_t senders = 0, receivers = 0;
-  std::vector<std::int32_t> offsets, sender;        // compressed columns
-  std::vector<std::int32_t> row_offsets, receiver;  // compressed rows
-  std::vector<std::int32_t> entry;                  // position among the columns of each entry by sender
-  std::vector<std::int32_t> diagonal;               // fixed entries, ascending positions among the columns
+  std::vector<std::int32_t> offsets, sender, order;  // compressed columns
+  std::vector<std::int32_t> row_offsets, receiver;   // compressed rows
+  std::vector<std::int32_t> entry;                   // position among the columns of each entry by sender
+  std::vector<std::int32_t> diagonal;                // fixed entries, ascending positions among the columns
   std::int64_t longest_column = 0;
 
   template <class T>
   SparseWeight<T> weight(T* entries) const {
-    return {entries, offsets.data(), sender.data(), senders, receivers};
+    return {entries, offsets.data(), sender.data(), order.data(), senders, receivers};
   }
-  SenderIndex rows() const { return {row_offsets.data(), receiver.data(), entry.data()}; }
+  SenderIndex rows() const {
+    return {row_offsets.data(), row_offsets.data() + 1, receiver.data(), entry.data()};
+  }
 };
 
 /// What changes while a plan runs.

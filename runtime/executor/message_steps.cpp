@@ -37,8 +37,8 @@ void exact_message(Context& c, const Place& q, SignsIn x, std::byte* h) {
   auto* wide = reinterpret_cast<std::int64_t*>(h);
   if (q.index && f.wide) return c.kernels.exact_sparse64(q.columns_fixed(), x, f.batch, wide);
   if (q.index) return c.kernels.exact_sparse32(q.columns_fixed(), x, f.batch, narrow);
-  if (f.wide) return c.kernels.exact_dense64(q.dense_fixed(), x, f.batch, wide);
-  c.kernels.exact_dense32(q.dense_fixed(), x, f.batch, narrow);
+  if (f.wide) return c.kernels.exact_rows64(q.dense_fixed(), x, f.batch, wide);
+  c.kernels.exact_rows32(q.dense_fixed(), x, f.batch, narrow);
 }
 
 std::unique_ptr<Runnable> make_exact(const Step& step) {
@@ -71,24 +71,24 @@ class Advance final : public Runnable {
       return c.kernels.advance_sparse64(q.columns_fixed(), q.index->rows(), a, b, f.panels, wide);
     if (q.index)
       return c.kernels.advance_sparse32(q.columns_fixed(), q.index->rows(), a, b, f.panels, narrow);
-    if (f.wide) return c.kernels.advance_dense64(q.dense_fixed(), a, b, f.panels, wide);
-    c.kernels.advance_dense32(q.dense_fixed(), a, b, f.panels, narrow);
+    if (f.wide) return c.kernels.advance_rows64(q.dense_fixed(), a, b, f.panels, wide);
+    c.kernels.advance_rows32(q.dense_fixed(), a, b, f.panels, narrow);
   }
 
  private:
   void add_whole(Context& c) {
     const Place& field = c.place(field_);
-    const std::int64_t n = c.frame.panels * field.units * lanes;
-    if (message_.size() < n) message_ = Tensor(DType::i64, {n});
+    const auto n = static_cast<std::int64_t>(field.bytes(c.frame) / sizeof(std::int32_t));
+    if (message_.size() < n) message_ = Tensor(DType::i32, {n});
     exact_message(c, c.place(q_), c.place(to_).signs_in(c.frame), message_.raw());
-    if (c.frame.wide) {
-      const std::int64_t* parts[] = {field.as<std::int64_t>(),
-                                     reinterpret_cast<const std::int64_t*>(message_.raw())};
-      return c.kernels.sum64(parts, 2, n, field.as<std::int64_t>());
-    }
-    const std::int32_t* parts[] = {field.as<std::int32_t>(),
-                                   reinterpret_cast<const std::int32_t*>(message_.raw())};
-    c.kernels.sum32(parts, 2, n, field.as<std::int32_t>());
+    const auto add = [&]<class T>(auto kernel, T) {
+      const T* parts[] = {field.as<T>(), reinterpret_cast<const T*>(message_.raw())};
+      const bool rows = field.slot->storage == Storage::field_rows;
+      const Messages<T> messages = rows ? Messages<T>{nullptr, 0, parts, 2} : Messages<T>{parts, 2};
+      kernel(messages, field.units, c.frame.panels, field.as<T>());
+    };
+    if (c.frame.wide) return add(c.kernels.sum64, std::int64_t{});
+    add(c.kernels.sum32, std::int32_t{});
   }
 
   SlotId field_, from_, to_, q_;
@@ -131,18 +131,20 @@ std::unique_ptr<Runnable> make_real(const Step& step) {
     const Place& from = c.place(x);
     const Place& weight = c.place(w);
     const Place& to = c.place(h);
-    const float* numbers = sender.numbers(c, from);
-    if (weight.index) {
-      const SparseWeight<float> s = weight.columns();
-      c.kernels.real_sparse({s.entries, s.offsets, s.sender, s.senders, s.receivers}, numbers, c.frame.panels,
+    const Frame& f = c.frame;
+    if (weight.index && from.slot->storage == Storage::bytes) {
+      c.kernels.byte_sparse(weight.index->weight(weight.as<const float>()), from.as<std::uint8_t>(), f.panels,
+                            to.as<float>());
+    } else if (weight.index) {
+      c.kernels.real_sparse(weight.index->weight(weight.as<const float>()), sender.numbers(c, from), f.panels,
                             to.as<float>());
     } else {
       const DenseWeight<float> d = weight.dense();
-      c.kernels.real_dense({d.entries, d.senders, d.receivers, d.stride}, numbers, c.frame.panels,
+      c.kernels.real_dense({d.entries, d.senders, d.receivers, d.stride}, sender.numbers(c, from), f.panels,
                            to.as<float>());
     }
     const Type& type = from.slot->type;
-    if (type.elem == Elem::u8) c.kernels.scale(to.as<float>(), c.frame.panels * to.units * lanes, type.scale);
+    if (type.elem == Elem::u8) c.kernels.scale(to.as<float>(), f.panels * to.units * lanes, type.scale);
   });
 }
 

@@ -24,6 +24,16 @@ struct Context {
   Place& place(SlotId id) { return memory[id]; }
 };
 
+/// The kernel for fields of type T, of its two widths.
+template <class T, class Narrow, class Wide>
+auto of_width(Narrow narrow, Wide wide) {
+  if constexpr (sizeof(T) == 4) {
+    return narrow;
+  } else {
+    return wide;
+  }
+}
+
 /// Runs one kernel. Made once; run() neither allocates nor looks anything up.
 class Runnable {
  public:

@@ -78,7 +78,7 @@ struct Optimized {
   }
   void report(Context& c, const UpdateReport& r) const {
     if (!r.finite) fail_not_finite(c.place(slots[0]), moment(c, 0), moment(c, 1), attributes.edge);
-    c.guard.weight_changed(slots[0], r.largest_change);
+    c.guard.weight_changed(slots[0], r.growth);
   }
 };
 
@@ -97,6 +97,7 @@ UpdateArguments<Weight> arguments(Context& c, SlotId u, SlotId v, Weight weight,
   a.panels = c.frame.panels;
   a.weight = weight;
   a.fixed_diagonal = fixed_diagonal(place);
+  if (place.index) a.fixed = place.index->diagonal;
   const std::int64_t floats = place.index ? 0 : update_scratch(a.u.kind, a.v.kind, a.panels, place.stride);
   if (static_cast<std::int64_t>(scratch.size()) < floats) scratch.resize(static_cast<std::size_t>(floats));
   a.scratch = scratch.data();

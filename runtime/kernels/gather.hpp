@@ -64,16 +64,15 @@ void gather_bytes(const std::uint8_t* table, std::int64_t units, const std::int3
   }
 }
 
-template <class From, class To>
-void gather_numbers(const From* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch,
-                    To* out) {
+void gather_reals(const float* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch,
+                  float* out) {
   for (std::int64_t p = 0; p < panels_of(batch); ++p, out += units * lanes) {
     for (std::int64_t k = 0; k < units; ++k) {
-      for (int lane = lanes_in_use(batch, p); lane < lanes; ++lane) out[k * lanes + lane] = To{0};
+      for (int lane = lanes_in_use(batch, p); lane < lanes; ++lane) out[k * lanes + lane] = 0;
     }
     for (int lane = 0; lane < lanes_in_use(batch, p); ++lane) {
-      const From* row = table + rows[p * lanes + lane] * units;
-      for (std::int64_t k = 0; k < units; ++k) out[k * lanes + lane] = static_cast<To>(row[k]);
+      const float* row = table + rows[p * lanes + lane] * units;
+      for (std::int64_t k = 0; k < units; ++k) out[k * lanes + lane] = row[k];
     }
   }
 }
