@@ -18,16 +18,29 @@ template <class T>
   return (Field<T>)__builtin_convertvector(narrow, Vector<std::int64_t>);
 }
 
-/// Registers of receivers that are summed side by side.
-constexpr int row_tile = registers / 4;
+/// The most registers of receivers that are summed side by side.
+constexpr std::int64_t row_tile = 8;
 
-/// Calls run(k, tile) for tiles of registers that cover the receivers of a call, padding included.
+/// Calls run(k, tile) for tiles of registers that cover the receivers of a call, padding included: as few as
+/// can be, as even as can be.
 template <class T, class Run>
 [[gnu::always_inline]] inline void for_each_row_tile(std::int64_t begin, std::int64_t end, Run run) {
-  std::int64_t k = begin;
-  constexpr std::int64_t whole = row_tile * width<T>;
-  for (; k + whole <= end; k += whole) run(k, std::make_index_sequence<row_tile>());
-  for (; k < end; k += width<T>) run(k, std::make_index_sequence<1>());
+  std::int64_t left = (end - begin + width<T> - 1) / width<T>;
+  std::int64_t size = 0;
+  for (std::int64_t k = begin; left > 0; left -= size, k += size * width<T>) {
+    const std::int64_t tiles = (left + row_tile - 1) / row_tile;
+    size = (left + tiles - 1) / tiles;
+    switch (size) {
+      case 1: run(k, std::make_index_sequence<1>()); break;
+      case 2: run(k, std::make_index_sequence<2>()); break;
+      case 3: run(k, std::make_index_sequence<3>()); break;
+      case 4: run(k, std::make_index_sequence<4>()); break;
+      case 5: run(k, std::make_index_sequence<5>()); break;
+      case 6: run(k, std::make_index_sequence<6>()); break;
+      case 7: run(k, std::make_index_sequence<7>()); break;
+      default: run(k, std::make_index_sequence<8>());
+    }
+  }
 }
 
 /// sum += or -= the rows of q whose bit is set; q points at the tile in the first row.
@@ -107,14 +120,48 @@ void subtract_columns(DenseWeight<const std::int32_t> q, std::int64_t samples, T
       });
 }
 
+/// Receivers of which a message is summed by lane, four side by side: picking rows one by one is slow when
+/// they are short.
+constexpr std::int64_t few_receivers = 16;
+
+template <class T, std::size_t... r>
+[[gnu::always_inline]] inline void sums_by_lane(DenseWeight<const std::int32_t> q, const std::int32_t* column,
+                                                SignsIn x, int strip, T* sums, std::index_sequence<r...>) {
+  using V = Field<T>;
+  V sum[sizeof...(r)] = {};
+  for (std::int64_t j = 0; j < q.senders; ++j, column += q.stride) {
+    const LaneSet<V> up = strip_of<V>(x.plus[j], strip), down = strip_of<V>(x.minus[j], strip);
+    const auto add = [&](V& to, V weight) { to = add_where(add_where(to, up, weight), down, V{} - weight); };
+    (add(sum[r], spread<V>(column[r])), ...);
+  }
+  (store(sums + static_cast<std::int64_t>(r) * lanes + strip * width<T>, sum[r]), ...);
+}
+
+/// One panel's message to a few receivers.
+template <class T>
+void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
+  alignas(register_bytes) T sums[few_receivers * lanes];
+  for (std::int64_t k = 0; k < q.end - q.begin; k += 4) {
+    for (int strip = 0; strip < strips<T>; ++strip)
+      sums_by_lane(q, q.entries + q.begin + k, x, strip, sums + k * lanes, std::make_index_sequence<4>());
+  }
+  for (std::int64_t lane = 0; lane < samples; ++lane) {
+    for (std::int64_t k = 0; k < q.end - q.begin; ++k)
+      h[lane * row_stride(q.receivers) + q.begin + k] = sums[k * lanes + lane];
+  }
+}
+
 template <class T>
 void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, T* h) {
-  const bool signs = all_signs(x, q.senders, batch);
+  const bool few = q.end - q.begin <= few_receivers;
+  const bool signs = !few && all_signs(x, q.senders, batch);
   for (std::int64_t p = 0; p < panels_of(batch); ++p) {
     const std::int64_t left = batch - p * lanes, samples = left < lanes ? left : lanes;
     const SignsIn panel{x.plus + p * q.senders, x.minus + p * q.senders};
     T* to = h + p * lanes * row_stride(q.receivers);
-    if (signs) {
+    if (few) {
+      few_rows(q, panel, samples, to);
+    } else if (signs) {
       chosen_rows<T, true>(q, panel, samples, to);
       subtract_columns(q, samples, to);
     } else {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/kernels/correlation.hpp"
+#include "runtime/kernels/entry_senders.hpp"
 #include "runtime/kernels/optimizer_step.hpp"
 
 namespace relaxon {
@@ -9,13 +10,10 @@ namespace {
 
 using SparseArguments = UpdateArguments<SparseWeight<float>>;
 
-/// S of a stretch of a column's entries at a time. What the entries' senders are is read one by one into a
-/// buffer: a gather instruction takes longer on much of what is sold.
+/// S of a register of entries of a column at a time. What the entries' senders are is put together one by
+/// one: gather instructions take longer on much of what is sold.
 class SparseCorrelation {
  public:
-  /// Entries of a stretch.
-  static constexpr int stretch = 256;
-
   explicit SparseCorrelation(const SparseArguments& arguments)
       : in_(arguments), how_(arithmetic_of(arguments.u.kind, arguments.v.kind)) {
     if (how_ == Arithmetic::signs) find_zeros();
@@ -27,21 +25,17 @@ class SparseCorrelation {
     return any != 0;
   }
 
-  /// S of the n <= stretch entries that connect `senders` with receiver k.
-  void entries(std::int64_t k, const std::int32_t* senders, int n, float* s) {
-    const int registers_of_s = (n + words - 1) / words;
-    for (int r = 0; r < registers_of_s; ++r) first_[r] = second_[r] = Words{};
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      switch (how_) {
-        case Arithmetic::signs: signs(k, p, senders, n); break;
-        case Arithmetic::pair_errors:
-        case Arithmetic::pair_senders: pairs(k, p, senders, n); break;
-        case Arithmetic::bytes:
-        case Arithmetic::byte_pairs: bytes(k, p, senders, n); break;
-        case Arithmetic::reals: reals(k, p, senders, n); break;
-      }
+  /// S of the register of entries that connect `senders` with receiver k.
+  [[gnu::always_inline]] Floats at(std::int64_t k, const std::int32_t* senders) const {
+    switch (how_) {
+      case Arithmetic::signs: return signs(k, senders);
+      case Arithmetic::pair_errors:
+      case Arithmetic::pair_senders: return pairs(k, senders);
+      case Arithmetic::bytes: return bytes(k, senders);
+      case Arithmetic::byte_pairs: return byte_pairs(k, senders);
+      case Arithmetic::reals: return reals(k, senders);
     }
-    for (int r = 0; r < registers_of_s; ++r) store(s + r * words, finished(r));
+    __builtin_unreachable();
   }
 
  private:
@@ -68,121 +62,96 @@ class SparseCorrelation {
     }
   }
 
-  /// What `read` finds for each sender, and 0 up to a whole register; then visit(r, values) for register r.
-  template <class Read, class Visit>
-  [[gnu::always_inline]] static void for_each_register(const std::int32_t* senders, int n, Read read,
-                                                       Visit visit) {
-    alignas(register_bytes) std::uint32_t values[stretch];
-    int i = 0;
-    for (; i < n; ++i) {
-      values[i] = read(senders[i]);
-      asm("" ::"r"(i));  // else the compiler puts registers together entry by entry
-    }
-    for (; i % words != 0; ++i) values[i] = 0;
-    for (int r = 0; r * words < i; ++r) visit(r, load<std::uint32_t>(values + r * words));
+  [[gnu::always_inline]] Words masks(const Mask* plane, std::int64_t p, const std::int32_t* senders) const {
+    return masks_at(plane + p * in_.weight.senders, senders);
   }
 
-  void signs(std::int64_t k, std::int64_t p, const std::int32_t* senders, int n) {
-    const Lanes v = errors(k, p);
-    if ((v.plus | v.minus) == 0) return;
-    const Mask* plus = in_.u.signs.plus + p * in_.weight.senders;
-    const Mask* minus = in_.u.signs.minus + p * in_.weight.senders;
-    const Words erring = broadcast<std::uint32_t>(v.plus | v.minus), up = broadcast<std::uint32_t>(v.plus);
-    // Where neither is 0 the product is 1, less 2 where the signs differ.
-    if (!zeros_) {
-      for_each_register(
-          senders, n, [&](std::int32_t j) { return std::uint32_t{plus[j]}; },
-          [&](int r, Words u) {
-            first_[r] = first_[r] + popcount(erring) - (popcount(erring & (up ^ u)) << 1);
-          });
-      return;
+  [[gnu::always_inline]] Floats signs(std::int64_t k, const std::int32_t* senders) const {
+    Words sum{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes v = errors(k, p);
+      if ((v.plus | v.minus) == 0) continue;
+      const Words up = masks(in_.u.signs.plus, p, senders);
+      // Where neither is 0 the product is 1, less 2 where the signs differ.
+      Words both = broadcast<std::uint32_t>(v.plus | v.minus);
+      if (zeros_) both = both & (up | masks(in_.u.signs.minus, p, senders));
+      const Words differ = both & (broadcast<std::uint32_t>(v.plus) ^ up);
+      sum = sum + popcount(both) - (popcount(differ) << 1);
     }
-    for_each_register(
-        senders, n, [&](std::int32_t j) { return plus[j] | std::uint32_t{minus[j]} << 16; },
-        [&](int r, Words u) {
-          const Words both = erring & (u | u >> 16);
-          first_[r] = first_[r] + popcount(both) - (popcount(both & (up ^ u)) << 1);
-        });
+    return to_floats(sum);
   }
 
-  void pairs(std::int64_t k, std::int64_t p, const std::int32_t* senders, int n) {
-    const Lanes v = errors(k, p);
+  [[gnu::always_inline]] Floats pairs(std::int64_t k, const std::int32_t* senders) const {
     const bool by_error = how_ == Arithmetic::pair_errors;
-    const Mask* plus = in_.u.signs.plus + p * in_.weight.senders;
-    const Mask* minus = in_.u.signs.minus + p * in_.weight.senders;
-    const Words v_plus = broadcast<std::uint32_t>(v.plus), v_minus = broadcast<std::uint32_t>(v.minus);
-    for_each_register(
-        senders, n, [&](std::int32_t j) { return plus[j] | std::uint32_t{minus[j]} << 16; },
-        [&](int r, Words u) {
-          const Words u_plus = u & 0xffffu, u_minus = u >> 16;
-          const Words mixed_a = by_error ? v_plus & u_minus : v_minus & u_plus;
-          const Words mixed_b = by_error ? v_minus & u_plus : v_plus & u_minus;
-          first_[r] = first_[r] + popcount(v_plus & u_plus) - popcount(mixed_a);
-          second_[r] = second_[r] + popcount(mixed_b) - popcount(v_minus & u_minus);
-        });
-  }
-
-  /// Four lanes of a mask as bytes 0 and 1.
-  static std::uint32_t as_bytes(unsigned mask, int quad) {
-    return (mask >> (4 * quad) & 15u) * 0x00204081u & 0x01010101u;
-  }
-
-  void bytes(std::int64_t k, std::int64_t p, const std::int32_t* senders, int n) {
-    const bool pair = how_ == Arithmetic::byte_pairs;
-    const Lanes v = errors(k, p);
-    for (int quad = 0; quad < 4; ++quad) {
-      const std::uint32_t plus = as_bytes(v.plus, quad), minus = as_bytes(v.minus, quad);
-      if ((plus | minus) == 0) continue;
-      const std::uint8_t* u = in_.u.bytes + p * in_.weight.senders * lanes + 4 * quad;
-      const Words a = broadcast<std::uint32_t>(pair ? plus : plus | minus * 0xffu);
-      const Words b = broadcast<std::uint32_t>(minus);
-      for_each_register(
-          senders, n,
-          [&](std::int32_t j) {
-            std::uint32_t four;
-            __builtin_memcpy(&four, u + std::int64_t{j} * lanes, sizeof four);
-            return four;
-          },
-          [&](int r, Words four) {
-            first_[r] = dot4(first_[r], four, a);
-            if (pair) second_[r] = dot4(second_[r], four, b);
-          });
+    Words n_a{}, n_b{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes v = errors(k, p);
+      const Words v_plus = broadcast<std::uint32_t>(v.plus), v_minus = broadcast<std::uint32_t>(v.minus);
+      const Words u_plus = masks(in_.u.signs.plus, p, senders),
+                  u_minus = masks(in_.u.signs.minus, p, senders);
+      const Words mixed_a = by_error ? v_plus & u_minus : v_minus & u_plus;
+      const Words mixed_b = by_error ? v_minus & u_plus : v_plus & u_minus;
+      n_a = n_a + popcount(v_plus & u_plus) - popcount(mixed_a);
+      n_b = n_b + popcount(mixed_b) - popcount(v_minus & u_minus);
     }
+    return by_error ? pair_sum(n_a, in_.v.a, n_b, in_.v.b) : pair_sum(n_a, in_.u.a, n_b, in_.u.b);
   }
 
-  void reals(std::int64_t k, std::int64_t p, const std::int32_t* senders, int n) {
-    const std::int64_t receiver = p * in_.weight.receivers + k, first = p * in_.weight.senders;
-    for (unsigned which = erring_lanes(in_.v, receiver); which != 0; which &= which - 1) {
-      const int lane = __builtin_ctz(which);
-      const Floats v = broadcast<float>(error_at(in_.v, receiver, lane));
-      for_each_register(
-          senders, n,
-          [&](std::int32_t j) {
-            const float u = sender_at(in_.u, first + j, lane);
-            std::uint32_t bits;
-            __builtin_memcpy(&bits, &u, sizeof bits);
-            return bits;
-          },
-          [&](int r, Words u) { first_[r] = (Words)fma((Floats)u, v, (Floats)first_[r]); });
-    }
+  const std::uint8_t* sender_bytes(std::int64_t p) const {
+    return in_.u.bytes + p * in_.weight.senders * lanes;
   }
 
-  Floats finished(int r) const {
-    switch (how_) {
-      case Arithmetic::signs:
-      case Arithmetic::bytes: return to_floats(first_[r]);
-      case Arithmetic::pair_senders: return pair_sum(first_[r], in_.u.a, second_[r], in_.u.b);
-      case Arithmetic::pair_errors:
-      case Arithmetic::byte_pairs: return pair_sum(first_[r], in_.v.a, second_[r], in_.v.b);
-      case Arithmetic::reals: return (Floats)first_[r];
+  [[gnu::always_inline]] Floats bytes(std::int64_t k, const std::int32_t* senders) const {
+    Quarters sum{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes v = errors(k, p);
+      if ((v.plus | v.minus) != 0) add_dots(sum, sender_bytes(p), senders, signed_bytes(v.plus, v.minus));
     }
-    __builtin_unreachable();
+    return to_floats(joined(sum));
+  }
+
+  [[gnu::always_inline]] Floats byte_pairs(std::int64_t k, const std::int32_t* senders) const {
+    Quarters sum_a{}, sum_b{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes v = errors(k, p);
+      add_dots(sum_a, sender_bytes(p), senders, signed_bytes(v.plus, 0));
+      add_dots(sum_b, sender_bytes(p), senders, signed_bytes(v.minus, 0));
+    }
+    return pair_sum(joined(sum_a), in_.v.a, joined(sum_b), in_.v.b);
+  }
+
+  Floats reals(std::int64_t k, const std::int32_t* senders) const {
+    Floats sum{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const std::int64_t receiver = p * in_.weight.receivers + k, first = p * in_.weight.senders;
+      for (unsigned which = erring_lanes(in_.v, receiver); which != 0; which &= which - 1) {
+        const int lane = __builtin_ctz(which);
+        Floats u;
+        for (int i = 0; i < words; ++i) u[i] = sender_at(in_.u, first + senders[i], lane);
+        sum = fma(u, broadcast<float>(error_at(in_.v, receiver, lane)), sum);
+      }
+    }
+    return sum;
   }
 
   const SparseArguments& in_;
   Arithmetic how_;
   bool zeros_ = false;
-  Words first_[stretch / words], second_[stretch / words];  // counts; reals: first_ holds numbers
+};
+
+/// A register of senders; where a column ends first, its last entries are followed by sender 0.
+class Senders {
+ public:
+  Senders(const std::int32_t* from, int count) : senders_(from) {
+    if (count == words) return;
+    for (int i = 0; i < words; ++i) own_[i] = i < count ? from[i] : 0;
+    senders_ = own_;
+  }
+  operator const std::int32_t*() const { return senders_; }
+
+ private:
+  const std::int32_t* senders_;
+  std::int32_t own_[words];
 };
 
 /// The steps of columns, and of the stretches of columns without an error between them.
@@ -249,16 +218,14 @@ class SparseUpdate {
   }
 
   void column(std::int64_t k) {
-    alignas(register_bytes) float s[SparseCorrelation::stretch];
     const std::int64_t end = in_.weight.offsets[k + 1];
-    for (std::int64_t e = in_.weight.offsets[k]; e < end; e += SparseCorrelation::stretch) {
-      const std::int64_t left = end - e;
-      const int n = static_cast<int>(left < SparseCorrelation::stretch ? left : SparseCorrelation::stretch);
-      correlation_.entries(k, in_.weight.sender + e, n, s);
-      int i = 0;
-      for (; i + words <= n; i += words)
-        step_at(step_, parameters(), e + i, load<float>(s + i), movable(e + i), progress_);
-      if (i < n) step_at(step_, parameters(), e + i, load<float>(s + i), movable(e + i), progress_, n - i);
+    std::int64_t e = in_.weight.offsets[k];
+    for (; e + words <= end; e += words)
+      step_at(step_, parameters(), e, correlation_.at(k, in_.weight.sender + e), movable(e), progress_);
+    if (e < end) {
+      const int rest = static_cast<int>(end - e);
+      const Senders senders(in_.weight.sender + e, rest);
+      step_at(step_, parameters(), e, correlation_.at(k, senders), movable(e), progress_, rest);
     }
     while (fixed_ < in_.fixed.size() && fixed_at(fixed_) < end) ++fixed_;
   }
@@ -286,16 +253,14 @@ UpdateReport update_sparse(const SparseArguments& in) {
 }
 
 void correlate_sparse(const SparseArguments& in, float* s) {
-  SparseCorrelation correlation(in);
+  const SparseCorrelation correlation(in);
   const SparseWeight<float>& weight = in.weight;
   for (std::int64_t k = weight.begin; k < weight.end; ++k) {
     const bool errs = correlation.errs(k);
     const std::int64_t end = weight.offsets[k + 1];
-    for (std::int64_t e = weight.offsets[k]; e < end; e += SparseCorrelation::stretch) {
-      alignas(register_bytes) float part[SparseCorrelation::stretch] = {};
-      const std::int64_t left = end - e;
-      const int n = static_cast<int>(left < SparseCorrelation::stretch ? left : SparseCorrelation::stretch);
-      if (errs) correlation.entries(k, weight.sender + e, n, part);
+    for (std::int64_t e = weight.offsets[k]; e < end; e += words) {
+      const int n = static_cast<int>(end - e < words ? end - e : words);
+      const Floats part = errs ? correlation.at(k, Senders(weight.sender + e, n)) : Floats{};
       for (int i = 0; i < n; ++i) s[e + i] = part[i];
     }
   }
