@@ -58,6 +58,7 @@ enum class Kernel : std::uint8_t {
   apply,         // optimizer step from a stored S
   update,        // correlate, apply: S is never stored
   advance,       // message(b) - message(a), by the senders that differ
+  follow,        // advance of message(a): what differs, or the whole message(b) where that costs less
   hits,          // count right answers
   scan,          // iterate
   loop,          // batches
@@ -67,13 +68,22 @@ enum class Kernel : std::uint8_t {
 inline constexpr std::array<std::string_view, 11> storage_names{
     "tensor",     "signs", "pair",    "bytes",       "reals",        "fields",
     "field_rows", "dense", "columns", "dense_fixed", "columns_fixed"};
-inline constexpr std::array<std::string_view, 26> kernel_names{
+inline constexpr std::array<std::string_view, 27> kernel_names{
     "reference",    "zero",     "copy",   "load",    "store",     "turn",     "slice", "take_row", "gather",
     "gather_index", "quantise", "exact",  "real",    "to_fields", "to_reals", "sum",   "sign",     "margin",
-    "correlate",    "apply",    "update", "advance", "hits",      "scan",     "loop",  "probe"};
+    "correlate",    "apply",    "update", "advance", "follow",    "hits",     "scan",  "loop",     "probe"};
 
 /// Exact integers.
 inline bool holds_fields(Storage s) { return s == Storage::fields || s == Storage::field_rows; }
+
+/// Who runs a step where a team of threads runs the plan.
+enum class Threads : std::uint8_t {
+  one,      // the first thread: too little work to share, or no way to
+  columns,  // each a panel of units
+  samples,  // loops: each a share of the batches
+};
+
+inline constexpr std::array<std::string_view, 3> threads_names{"one", "columns", "samples"};
 
 using SlotId = Id<struct SlotTag>;
 
@@ -96,6 +106,7 @@ struct Step {
   // `yielded` = what each iteration leaves for them.
   std::vector<SlotId> arguments, yielded;
   std::vector<Step> body;
+  Threads threads = Threads::one;
   std::string covers;  // values it computes, e.g. "%h1 %s1"
   std::string why;     // why this kernel
   bool operator==(const Step&) const = default;

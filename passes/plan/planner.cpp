@@ -6,10 +6,12 @@
 #include "core/error.hpp"
 #include "ir/rewriter.hpp"
 #include "ir/verify.hpp"
+#include "passes/analysis/message_of.hpp"
 #include "passes/plan/field_layout.hpp"
 #include "passes/plan/kernel_choice.hpp"
 #include "passes/plan/liveness.hpp"
 #include "passes/plan/plan.hpp"
+#include "passes/plan/sharing.hpp"
 
 namespace relaxon {
 namespace {
@@ -32,6 +34,7 @@ class Planner {
                                                                     "result of the graph", plan_.steps)});
     }
     assign_live_ranges(plan_);
+    share_work(plan_);
     return std::move(plan_);
   }
 
@@ -217,7 +220,9 @@ class Planner {
       field = slots_[index(op.results[0])] =
           in_storage(op.operands[0], own, "as the weight's messages lie", steps);
     }
-    Step& step = add(steps, Kernel::advance, op, "only senders that changed are added");
+    const bool follows = is_message_of(graph_, op, op.operands[0], op.operands[1]);
+    Step& step = follows ? add(steps, Kernel::follow, op, "senders that changed, or all where many did")
+                         : add(steps, Kernel::advance, op, "only senders that changed are added");
     step.inputs = {field, slot(op.operands[1]), slot(op.operands[2]), fixed_.at(op.operands[3])};
     step.outputs = {field};
   }

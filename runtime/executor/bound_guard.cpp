@@ -68,7 +68,8 @@ void BoundGuard::follow(const Step& step) {
   switch (step.kernel) {
     case Kernel::quantise: source_[index(step.outputs[0])] = step.inputs[0]; return;
     case Kernel::exact: return set(step.outputs[0], {source_[index(step.inputs[1])], {}, 1, {}});
-    case Kernel::advance: {
+    case Kernel::advance:
+    case Kernel::follow: {
       Term term{source_[index(step.inputs[3])], {}, 1, {}};
       terms_[index(step.outputs[0])].push_back(term);
       return;

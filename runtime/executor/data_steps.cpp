@@ -46,9 +46,10 @@ void zero(Context& c, SlotId to) {
 }
 
 /// Rows of a table, as panels.
-void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to) {
+void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to, ThreadPart part = {}) {
   const Tensor& t = *table.tensor;
   const Frame& f = c.frame;
+  const Units units = units_of(to.units, part);  // of fields; others come whole
   switch (to.slot->storage) {
     case Storage::signs:
       return c.kernels.gather_signs(t.data<std::int8_t>().data(), to.units, rows, f.batch, to.signs(f));
@@ -59,15 +60,15 @@ void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to)
       return c.kernels.gather_reals(t.data<float>().data(), to.units, rows, f.batch, to.as<float>());
     case Storage::fields:
       if (f.wide)
-        return c.kernels.gather_fields64(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+        return c.kernels.gather_fields64(t.data<std::int64_t>().data(), units, rows, f.batch,
                                          to.as<std::int64_t>());
-      return c.kernels.gather_fields32(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+      return c.kernels.gather_fields32(t.data<std::int64_t>().data(), units, rows, f.batch,
                                        to.as<std::int32_t>());
     case Storage::field_rows:
       if (f.wide)
-        return c.kernels.gather_field_rows64(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+        return c.kernels.gather_field_rows64(t.data<std::int64_t>().data(), units, rows, f.batch,
                                              to.as<std::int64_t>());
-      return c.kernels.gather_field_rows32(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+      return c.kernels.gather_field_rows32(t.data<std::int64_t>().data(), units, rows, f.batch,
                                            to.as<std::int32_t>());
     default: break;
   }
@@ -186,10 +187,10 @@ std::unique_ptr<Runnable> make_data_step(const Step& step, Context&) {
     case Kernel::take_row: return make_take_row(step);
     case Kernel::gather_index: return make_gather_index(step);
     case Kernel::gather:
-      return runnable([in = step.inputs, to = step.outputs[0]](Context& c) {
+      return shared_runnable(step, [in = step.inputs, to = step.outputs[0]](Context& c, ThreadPart part) {
         const Tensor& rows = *c.place(in[1]).tensor;
         check_rows(c.place(in[0]), rows);
-        gather(c, c.place(in[0]), rows.data<std::int32_t>().data(), c.place(to));
+        gather(c, c.place(in[0]), rows.data<std::int32_t>().data(), c.place(to), part);
       });
     default: return nullptr;
   }

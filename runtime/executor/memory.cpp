@@ -22,7 +22,7 @@ bool is_weight(Storage s) {
 
 }  // namespace
 
-ColumnIndex::ColumnIndex(const Pattern& p)
+ColumnIndex::ColumnIndex(const Pattern& p, int parts)
     : senders(p.senders),
       receivers(p.receivers),
       offsets(static_cast<std::size_t>(p.receivers) + 1),
@@ -48,6 +48,15 @@ ColumnIndex::ColumnIndex(const Pattern& p)
   }
   std::sort(diagonal.begin(), diagonal.end());
   order = columns_by_length(offsets);
+  for (int part = 0; part < parts; ++part) {
+    const Units units = units_of(receivers, {part, parts});
+    cuts.emplace_back(static_cast<std::size_t>(senders));
+    for (std::size_t j = 0; j < static_cast<std::size_t>(senders); ++j) {
+      const auto row = receiver.begin() + row_offsets[j], end = receiver.begin() + row_offsets[j + 1];
+      cuts.back()[j] = static_cast<std::int32_t>(std::lower_bound(row, end, units.begin) - receiver.begin());
+    }
+  }
+  cuts.emplace_back(row_offsets.begin() + 1, row_offsets.end());
 }
 
 std::size_t Place::bytes(const Frame& frame) const {
@@ -78,7 +87,7 @@ Tensor& Place::own_tensor(DType dtype, const Shape& shape) {
   return *owned_;
 }
 
-Memory::Memory(const Plan& plan) : plan_(plan), places_(plan.slots.size()) {
+Memory::Memory(const Plan& plan, int parts) : plan_(plan), parts_(parts), places_(plan.slots.size()) {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     const Slot& slot = plan.slots[i];
     Place& place = places_[i];
@@ -108,7 +117,7 @@ void Memory::prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns
   if (patterns != patterns_ || indices_.empty()) {
     patterns_ = patterns;
     indices_.clear();
-    for (const PatternPtr& p : patterns) indices_.push_back(std::make_unique<ColumnIndex>(*p));
+    for (const PatternPtr& p : patterns) indices_.push_back(std::make_unique<ColumnIndex>(*p, parts_));
     for (Place& place : places_) {
       const Entries& entries = place.slot->type.entries;
       if (is_weight(place.slot->storage) && entries.kind == Entries::Kind::sparse) {

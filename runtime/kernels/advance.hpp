@@ -46,6 +46,30 @@ inline std::int64_t next_change(SignsIn from, SignsIn to, std::int64_t i, std::i
   return i;
 }
 
+Changes count_changes(SignsIn from, SignsIn to, std::int64_t n) {
+  constexpr std::int64_t block = sizeof(std::uint64_t) / sizeof(Mask);
+  const auto word = [](const Mask* masks) {
+    std::uint64_t w;
+    __builtin_memcpy(&w, masks, sizeof w);
+    return w;
+  };
+  Changes changes{0, 0};
+  const auto add = [&](std::uint64_t differing) {
+    changes.samples += __builtin_popcountll(differing);
+    // The top bit of each mask that isn't 0.
+    constexpr std::uint64_t rest = 0x7fff7fff7fff7fffull;
+    changes.units += __builtin_popcountll((((differing & rest) + rest) | differing) & ~rest);
+  };
+  std::int64_t i = 0;
+  for (; i + block <= n; i += block) {
+    const std::uint64_t differing =
+        (word(from.plus + i) ^ word(to.plus + i)) | (word(from.minus + i) ^ word(to.minus + i));
+    if (differing != 0) add(differing);
+  }
+  for (; i < n; ++i) add(static_cast<unsigned>((from.plus[i] ^ to.plus[i]) | (from.minus[i] ^ to.minus[i])));
+  return changes;
+}
+
 /// Lanes up to which a sender's move is cheaper one lane at a time than a register at a time.
 constexpr int few_lanes = 2;
 

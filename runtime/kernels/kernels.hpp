@@ -64,12 +64,14 @@ struct Messages {
 inline constexpr std::int64_t unit_block = 64;
 
 /// A dense weight: row j holds the entries of sender j, `stride` apart (a multiple of 16, the rest is 0). A
-/// call computes receivers begin .. end - 1, as Units has them.
+/// message computes receivers begin .. end - 1, as Units has them; an update or correlation the rows of
+/// senders first_sender .. last_sender - 1.
 template <class T>
 struct DenseWeight {
   T* entries;
   std::int64_t senders, receivers, stride;
   std::int64_t begin = 0, end = receivers;
+  std::int64_t first_sender = 0, last_sender = senders;
 };
 
 /// A sparse weight by receiver (compressed columns): the entries of receiver k are offsets[k] ..
@@ -113,6 +115,11 @@ struct Errors {
   SignsIn signs;      // signs; pair: plus = lanes with error a, minus = lanes with error b
   const float* real;  // [panel][unit][lane], inactive lanes 0
   float a, b;
+};
+
+/// How two states differ: units with a sample that does, samples and units that do.
+struct Changes {
+  std::int64_t units, samples;
 };
 
 /// What an update kernel reports.
@@ -197,11 +204,13 @@ struct KernelTable {
                            std::int64_t panels, std::int32_t* h);
   void (*advance_sparse64)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to,
                            std::int64_t panels, std::int64_t* h);
+  /// How the first n masks of two states differ.
+  Changes (*count_changes)(SignsIn from, SignsIn to, std::int64_t n);
   /// q of real-valued messages. Returns the first index in x of an active lane that doesn't fit int32 (below
   /// 2^30 in magnitude) resp. int64, or -1.
-  std::int64_t (*to_fields32)(const float* x, std::int64_t units, std::int64_t batch, int fixed_bits,
+  std::int64_t (*to_fields32)(const float* x, Units units, std::int64_t batch, int fixed_bits,
                               std::int32_t* h);
-  std::int64_t (*to_fields64)(const float* x, std::int64_t units, std::int64_t batch, int fixed_bits,
+  std::int64_t (*to_fields64)(const float* x, Units units, std::int64_t batch, int fixed_bits,
                               std::int64_t* h);
 
   // Epilogues: the sum of messages, then:
