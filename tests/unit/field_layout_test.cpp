@@ -19,6 +19,7 @@ pattern @s [3,3]
 %rows = input "rows" : i32[B]
 %table = input "table" : fix[N,3]
 %x = input "x" : tern[B,3]
+%b = input "b" : fix[B,3]
 %r = input "r" : f32[B,3]
 %D = param "D" : f32[3,3]
 %S = param "S" : f32[3,3]{@s}
@@ -72,7 +73,7 @@ TEST_CASE("one message by sample is enough for a sum", "[plan][layout]") {
   CHECK(by_sample(messages + "%h = aggregate %s, %d return \"h\" %h") == Names{"d", "h"});
   CHECK(by_sample(messages + "%h = aggregate %d, %s return \"h\" %h") == Names{"d", "h"});
   CHECK(by_sample(messages + "%h = aggregate %s, %s return \"h\" %h") == Names{"d"});
-  CHECK(by_sample("%a = take %table, %rows %b = to_fix %r %h = aggregate %a, %b return \"h\" %h") == Names{});
+  CHECK(by_sample("%f = take %table, %rows %g = to_fix %r %h = aggregate %f, %g return \"h\" %h") == Names{});
   CHECK(by_sample(messages + "%h = aggregate %s, %d %t = fuse { %g = aggregate %h, %s %u = threshold %g "
                              "{sign} yield %u } : pm1[B,3] return \"t\" %t") == Names{"d", "h", "g"});
 }
@@ -119,8 +120,10 @@ testing::Bound random_bound(bool wide) {
   const std::int64_t batch = 19, largest = wide ? std::int64_t{1} << 40 : std::int64_t{1} << 22;
   return {{"n", Tensor::scalar(std::int32_t{5})},
           {"two", Tensor::scalar(std::int32_t{2})},
+          {"m", Tensor::scalar(1e5f)},
           {"rows", testing::indices({batch}, draw(batch, 0, 6, std::int32_t{1}))},
           {"table", testing::fields({7, 3}, draw(21, -largest, largest, std::int64_t{1}))},
+          {"b", testing::fields({batch, 3}, draw(batch * 3, -largest, largest, std::int64_t{1}))},
           {"x", testing::signs({batch, 3}, draw(batch * 3, -1, 1, 1))},
           {"r", testing::reals({batch, 3}, draw(batch * 3, -40, 40, 0.125f))},
           {"D", testing::reals({3, 3}, draw(9, -40, 40, 0.125f))},
@@ -188,7 +191,7 @@ class RandomFields {
   explicit RandomFields(std::uint64_t seed) : engine_(seed) {}
 
   std::string graph() {
-    for (int i = 0; i < 3; ++i) source();
+    for (int i = 0; i < 2; ++i) source();
     ops(2, 6);
     std::string returned;
     for (const std::string& name : fields_) returned += fmt::format(", \"{0}\" %{0}", name);
@@ -262,8 +265,25 @@ class RandomFields {
   std::mt19937_64 engine_;
   std::string text_;
   int depth_ = 0, count_ = 0;
-  std::vector<std::string> fields_, states_{"x"};
+  std::vector<std::string> fields_{"b"}, states_{"x"};
 };
+
+TEST_CASE("fields that outgrow int32 are exact", "[plan][layout]") {
+  for (const std::string field : {"%f = take %table, %rows ", "%f = aggregate %b, %b "}) {
+    turns_when_run(field + "return \"f\" %f, \"b\" %b");
+    turns_when_run(field +
+                   "%h = scan %n (%c = %f) { %y = aggregate %c, %c, %c, %c, %c, %c, %c, %c yield %y } "
+                   "return \"h\" %h");
+    turns_when_run(field +
+                   "%g = message %x, %D {dense fixed} %h, %k, %l = scan %n (%c = %g, %d = %g, %e = %f) { "
+                   "%y = aggregate %c, %b, %b, %b, %b, %b, %b, %b, %b yield %d, %e, %y } "
+                   "return \"h\" %h, \"k\" %k, \"l\" %l");
+  }
+  // Numbers that no weight bounds.
+  turns_when_run(
+      "%m = input \"m\" : f32[] %z = const 0 : f32[] %y = affine %r, %m, %z %f = to_fix %y "
+      "return \"f\" %f");
+}
 
 TEST_CASE("random fields are the interpreter's however they lie", "[plan][layout]") {
   int turned = 0;
