@@ -12,6 +12,7 @@ namespace relaxon {
 
 /// A program that runs `plan`, made from `lowered`, whose bindings and results it has, on the threads of a
 /// team (none: the caller's).
-std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team);
+std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
+                                       bool statistics = false);
 
 }  // namespace relaxon

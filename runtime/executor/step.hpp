@@ -10,6 +10,7 @@
 #include "runtime/executor/memory.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/program.hpp"
+#include "runtime/run_statistics.hpp"
 #include "runtime/thread_team.hpp"
 
 namespace relaxon::executor {
@@ -23,7 +24,8 @@ struct Context {
   Frame frame;
   ThreadTeam& team;
   const ProbeSink* probes = nullptr;
-  ThreadPart samples = {};  // of the batches of a loop that shares them out
+  RunStatistics* statistics = nullptr;  // null: nobody asked
+  ThreadPart samples = {};              // of the batches of a loop that shares them out
 
   Place& place(SlotId id) { return memory[id]; }
 };
