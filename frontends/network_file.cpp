@@ -11,6 +11,7 @@
 #include "core/data/encoder.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "frontends/lint/lint.hpp"
 #include "frontends/network_readers.hpp"
 #include "frontends/toml_overrides.hpp"
 #include "frontends/toml_reader.hpp"
@@ -42,6 +43,7 @@ class Declaration {
   void read_edge(const TomlValue& listed, LayerMap& map);
   OptimizerMap read_optimizer() const;
   TrainSettings read_train() const;
+  LintSettings read_lint() const;
 
   void check(const NetworkFile& file) const;
   void check_sizes(const NetworkFile& file) const;
@@ -57,7 +59,7 @@ class Declaration {
 
 NetworkFile Declaration::read() {
   constexpr std::string_view table = "a table";
-  check_keys(root_, {"network", "edge", "data", "schedule", "optimizer", "train"});
+  check_keys(root_, {"network", "edge", "data", "schedule", "optimizer", "train", "lint"});
   required_value(root_, "network", table);
   required_value(root_, "edge", edge_list);
   NetworkFile file;
@@ -69,6 +71,7 @@ NetworkFile Declaration::read() {
   file.network.optimizer = read_optimizer();
   required_value(root_, "train", table);
   file.train = read_train();
+  file.lint = read_lint();
   file.network.input = input_values(file.data);
   file.network.label = label_values(file.data.label_mode, class_count(file.data));
   check(file);
@@ -149,6 +152,24 @@ TrainSettings Declaration::read_train() const {
     eval->refuse("an integer >= 1 or \"all\"");
   }
   return train;
+}
+
+LintSettings Declaration::read_lint() const {
+  LintSettings lint;
+  const auto table = root_.find("lint");
+  if (!table) return lint;
+  check_keys(*table, {"allow"});
+  constexpr std::string_view findings = "a list of findings such as \"never-trains\" or \"never-trains 1-0\"";
+  const auto allow = table->find("allow");
+  if (!allow) return lint;
+  lint.allow = read_list<std::string>(*allow, findings);
+  for (std::size_t i = 0; i < lint.allow.size(); ++i) {
+    if (can_be_allowed(lint.allow[i])) continue;
+    std::vector<std::string_view> ids;
+    for (const LintRule& rule : lint_rules()) ids.push_back(rule.id);
+    allow->element(i).refuse(fmt::format("the id of a finding, alone or with its edge ({})", fmt::join(ids, ", ")));
+  }
+  return lint;
 }
 
 void Declaration::check(const NetworkFile& file) const {

@@ -6,6 +6,7 @@
 //     [schedule]           kind and its counts, sweep, update_filter
 //     [optimizer]          name, lr, ...; [optimizer.edge."1-0"] replaces it for one edge
 //     [train]              epochs, train_eval
+//     [lint]               allow
 //
 // Every error is one line, "file:line: key: expected ..., found ...". What only the declaration as a whole
 // shows (a row without a layer, an argument out of range) is "file:line: " and the message of core.
@@ -18,6 +19,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/data/options.hpp"
 #include "core/network.hpp"
@@ -35,10 +37,17 @@ struct TrainSettings {
   bool operator==(const TrainSettings&) const = default;
 };
 
+/// The table [lint].
+struct LintSettings {
+  std::vector<std::string> allow;  // findings that are meant: "id" or "id edge" (frontends/lint/lint.hpp)
+  bool operator==(const LintSettings&) const = default;
+};
+
 struct NetworkFile {
   Network network;  // input and label declared as the data will be
   DataOptions data;
   TrainSettings train;
+  LintSettings lint;
   std::string text;  // a document that parses to this without overrides; the file's own if there were none
 };
 

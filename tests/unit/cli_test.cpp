@@ -131,6 +131,20 @@ std::vector<std::string> keys_of(const json& object) {
   return keys;  // sorted, as json keeps them
 }
 
+TEST_CASE("lint prints a line a finding and says so by its exit code", "[cli]") {
+  const Workplace place;
+  const ProcessResult clean = relaxon_cli({"lint", place.network()});
+  CHECK(clean.status == 0);
+  CHECK(clean.out.empty());
+  const ProcessResult faulty = relaxon_cli({"lint", place.network(), "--set", "edge.1-0.lr=0"});
+  CHECK(faulty.status == 1);
+  CHECK(faulty.out == "never-trains 1-0: its lr is 0; give it a lr, or a frozen module\n");
+  CHECK(faulty.err.empty());
+  const std::string allow = "lint.allow=[\"never-trains 1-0\"]";
+  CHECK(relaxon_cli({"lint", place.network(), "--set", "edge.1-0.lr=0", "--set", allow}).status == 0);
+  check_refused({"lint", place / "no.toml"}, 1, (place / "no.toml") + ": no such file");
+}
+
 TEST_CASE("version and help go to standard output", "[cli]") {
   const ProcessResult version = relaxon_cli({"--version"});
   CHECK(version.status == 0);
@@ -151,7 +165,7 @@ TEST_CASE("version and help go to standard output", "[cli]") {
 TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
   const std::string network = std::string(RELAXON_NETWORKS_DIR) + "/mnist_dense.toml";
   const std::string hint = " (relaxon --help, relaxon COMMAND --help)";
-  check_refused({}, 2, "expected a command: train, evaluate, plan, explain, opt or bench" + hint);
+  check_refused({}, 2, "expected a command: train, evaluate, plan, explain, opt, bench or lint" + hint);
   check_refused({"frobnicate"}, 2, "The following argument was not expected: frobnicate" + hint);
   check_refused({"train"}, 2, "FILE is required" + hint);
   check_refused({"train", network, "--frobnicate"}, 2,
