@@ -22,7 +22,8 @@ std::string name_with_edge(OpKind op, const Attributes& attributes) {
   return edge ? fmt::format("{} {}", name, to_string(*edge)) : std::string(name);
 }
 
-/// The ops that a step computes. Steps that only move values compute none.
+}  // namespace
+
 std::vector<std::string> ops_of(const Step& step) {
   if (step.covers.empty() && step.kernel != Kernel::probe) return {};
   std::vector<std::string> ops;
@@ -33,6 +34,8 @@ std::vector<std::string> ops_of(const Step& step) {
   ops.push_back(name_with_edge(step.op, step.attributes));
   return ops;
 }
+
+namespace {
 
 /// The storages of slots, each once, in the order they come.
 std::string storages(const Plan& plan, const std::vector<SlotId>& slots) {

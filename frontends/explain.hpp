@@ -44,6 +44,9 @@ struct Explanation {
   PlanExplanation train, evaluate;
 };
 
+/// The ops that a step computes, with their edge: "message 1-0". Steps that only move values compute none.
+std::vector<std::string> ops_of(const Step& step);
+
 /// What a plan does for each batch: the body of its epoch loop, or all of it if it has none.
 PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& target);
 

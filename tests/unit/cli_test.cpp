@@ -131,6 +131,36 @@ std::vector<std::string> keys_of(const json& object) {
   return keys;  // sorted, as json keeps them
 }
 
+TEST_CASE("plans as JSON, pictures and changes", "[cli]") {
+  const Workplace place;
+  for (const std::string stage : {"lowered", "optimised", "planned"}) {
+    CAPTURE(stage);
+    const json shown = json_lines({"plan", place.network(), "--stage", stage, "--emit", "json"}).at(0);
+    CHECK(shown["stage"] == stage);
+    CHECK(shown["steps"].size() > 5);
+    const ProcessResult picture = relaxon_cli({"plan", place.network(), "--stage", stage, "--emit", "svg"});
+    CHECK(picture.status == 0);
+    CHECK(picture.out.find("train, " + stage) != std::string::npos);
+    CHECK(picture.out.ends_with("</svg>\n"));
+  }
+  const json after = json_lines({"plan", place.network(), "--after", "hoist", "--emit", "json"}).at(0);
+  CHECK(after["stage"] == "after hoist");
+  const ProcessResult changes = relaxon_cli({"plan", place.network(), "--print-after-all"});
+  CHECK(changes.status == 0);
+  CHECK(changes.out.starts_with("-- lowered, "));
+  CHECK(changes.out.find("\n-- after hoist, ") != std::string::npos);
+  CHECK(changes.out.find("\n-         %m1-0 = message") == std::string::npos);
+  CHECK(changes.out.find("\n-     %m1-0 = message %x, %weight/1-0") != std::string::npos);
+  CHECK(changes.out.find("\n-- planned\nplan \"train\"") != std::string::npos);
+  check_refused({"plan", place.network(), "--print-after-all", "--emit", "svg"}, 2,
+                "--print-after-all goes with neither --emit nor --after (relaxon --help, relaxon COMMAND --help)");
+  const ProcessResult missing =
+      testing::run({"/usr/bin/env", "PATH=/nonexistent", RELAXON_CLI, "plan", place.network(), "--emit", "svg"});
+  CHECK(missing.status == 1);
+  CHECK(missing.err == "relaxon: --emit svg: dot is not installed (Debian package graphviz)\n");
+  CHECK(missing.out.empty());
+}
+
 TEST_CASE("lint prints a line a finding and says so by its exit code", "[cli]") {
   const Workplace place;
   const ProcessResult clean = relaxon_cli({"lint", place.network()});
