@@ -73,10 +73,28 @@ class Explainer {
 
  private:
   void walk(const std::vector<Step>& steps, int depth) {
-    for (const Step& step : steps) {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      const Step& step = steps[i];
       result_.steps.push_back(explained(step, depth));
       refuse(step, depth);
+      refuse_for_probe(steps, i);
       walk(step.body, depth + 1);
+    }
+  }
+
+  /// What a step keeps in memory because the steps after it probe it.
+  void refuse_for_probe(const std::vector<Step>& steps, std::size_t i) {
+    if (steps[i].kernel != Kernel::sum && steps[i].kernel != Kernel::correlate) return;
+    const SlotId value = steps[i].outputs.at(0);
+    for (std::size_t j = i + 1; j < steps.size(); ++j) {
+      const Step& later = steps[j];
+      if (later.kernel == Kernel::probe && later.inputs.at(0) == value) {
+        result_.not_done.push_back(
+            {fmt::format("not fused: {}", name_of(plan_, steps[i])),
+             fmt::format("it is probed as {}", std::get<NamesAttributes>(later.attributes).names.at(0))});
+        return;
+      }
+      if (std::find(later.outputs.begin(), later.outputs.end(), value) != later.outputs.end()) return;
     }
   }
 
@@ -248,13 +266,14 @@ PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& 
 }
 
 Explanation explain(const Network& network, std::int64_t batch, const Target& target,
-                    const PassOptions& options) {
+                    const PassOptions& options, const ExplainedProbes& probes) {
   const Session session(network);
   const auto explained = [&](const Graph& lowered) {
     const Plan plan = make_plan(optimise(lowered, options));
     return explain(plan, sizes_of(plan, session, batch), target);
   };
-  return {target, batch, explained(lower_train_epoch(network)), explained(lower_evaluate_epoch(network))};
+  return {target, batch, explained(lower_train_epoch_probed(network, probes.train)),
+          explained(lower_evaluate_epoch_probed(network, probes.evaluate))};
 }
 
 std::string to_text(const Explanation& e) {

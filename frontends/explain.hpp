@@ -11,6 +11,7 @@
 #include "passes/pipeline.hpp"
 #include "passes/plan/cost.hpp"
 #include "passes/plan/plan.hpp"
+#include "passes/probe.hpp"
 #include "runtime/target.hpp"
 
 namespace relaxon {
@@ -50,10 +51,15 @@ std::vector<std::string> ops_of(const Step& step);
 /// What a plan does for each batch: the body of its epoch loop, or all of it if it has none.
 PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& target);
 
+/// What is looked at as the network runs.
+struct ExplainedProbes {
+  std::vector<Probe> train, evaluate;
+};
+
 /// The epochs of a network in batches of `batch`, optimised as `options` say. Draws the network's weights to
 /// count the connections of its patterns. Throws Error.
 Explanation explain(const Network& network, std::int64_t batch, const Target& target,
-                    const PassOptions& options = {});
+                    const PassOptions& options = {}, const ExplainedProbes& probes = {});
 
 std::string to_text(const Explanation& explanation);
 

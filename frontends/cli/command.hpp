@@ -33,5 +33,7 @@ Command add_explain(CLI::App& app);
 Command add_opt(CLI::App& app);
 Command add_bench(CLI::App& app);
 Command add_lint(CLI::App& app);
+Command add_check(CLI::App& app);
+Command add_probe(CLI::App& app);
 
 }  // namespace relaxon::cli

@@ -12,12 +12,21 @@ namespace {
 
 struct ExplainOptions {
   NetworkOptions network;
+  ProbeOptions probes;
   bool json = false;
 };
 
+std::vector<Probe> file_probes(const std::vector<ProbeFile>& files) {
+  std::vector<Probe> probes;
+  for (const ProbeFile& f : files) probes.push_back(f.probe);
+  return probes;
+}
+
 int explain(const ExplainOptions& options) {
   const NetworkFile file = options.network.load();
-  const Explanation explanation = relaxon::explain(file.network, file.data.batch_size, host_target());
+  const ExplainedProbes probes{options.probes.values(file, false), file_probes(file.probes.evaluation)};
+  const Explanation explanation =
+      relaxon::explain(file.network, file.data.batch_size, host_target(), {}, probes);
   print_out(options.json ? to_json(explanation).dump() + "\n" : to_text(explanation));
   return exit_done;
 }
@@ -29,6 +38,7 @@ Command add_explain(CLI::App& app) {
       app.add_subcommand("explain", "Show what each step of training and evaluation costs, and why");
   const auto options = std::make_shared<ExplainOptions>();
   options->network.add_to(*parser);
+  options->probes.add_to(*parser, false);
   parser->add_flag("--json", options->json, "Print one JSON object");
   return {parser, [options] { return explain(*options); }};
 }

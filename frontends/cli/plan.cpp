@@ -21,6 +21,7 @@ namespace {
 
 struct PlanOptions {
   NetworkOptions network;
+  ProbeOptions probes;
   std::string stage = "planned", what = "train", emit = "text";
   std::string passes = "default", after;
   bool print_after_all = false;
@@ -72,8 +73,11 @@ int plan(const PlanOptions& options) {
     throw UsageError("--print-after-all goes with neither --emit nor --after");
   PassOptions passes;
   passes.selection = passes_named("--opt", options.passes);
-  const Network network = options.network.load().network;
-  const Graph lowered = options.what == "train" ? lower_train_epoch(network) : lower_evaluate_epoch(network);
+  const NetworkFile file = options.network.load();
+  const bool evaluation = options.what == "evaluate";
+  const std::vector<Probe> probes = options.probes.values(file, evaluation);
+  const Graph lowered = evaluation ? lower_evaluate_epoch_probed(file.network, probes)
+                                   : lower_train_epoch_probed(file.network, probes);
   if (options.print_after_all) {
     print_changes(lowered, passes);
   } else if (!options.after.empty()) {
@@ -97,6 +101,7 @@ Command add_plan(CLI::App& app) {
   CLI::App* parser = app.add_subcommand("plan", "Print the plan of an epoch of training or evaluation");
   const auto options = std::make_shared<PlanOptions>();
   options->network.add_to(*parser);
+  options->probes.add_to(*parser, false);
   parser->add_option("--stage", options->stage, "How far the plan has come")
       ->capture_default_str()
       ->check(CLI::IsMember({"lowered", "optimised", "planned"}));

@@ -131,6 +131,55 @@ std::vector<std::string> keys_of(const json& object) {
   return keys;  // sorted, as json keeps them
 }
 
+TEST_CASE("probes of trainings and evaluations become files", "[cli]") {
+  const Workplace place;
+  const std::string out = place / "probed";
+  const ProcessResult plain = relaxon_cli({"train", place.network(), "--epochs", "1"});
+  const ProcessResult probed =
+      relaxon_cli({"train", place.network(), "--epochs", "1", "--out", out, "--probe", "s1@1:every=s.npy",
+                   "--probe", "weight/1-0", "--probe-from", "3", "--probe-steps", "2"});
+  CHECK(probed.status == 0);
+  const auto digest = [](const ProcessResult& r) { return r.out.substr(r.out.find("digest "), 23); };
+  CHECK(digest(probed) == digest(plain));
+  CHECK(std::filesystem::file_size(out + "/s.npy") == 128 + 2 * 8 * 12);
+  CHECK(std::filesystem::exists(out + "/probes.safetensors"));
+  check_refused({"train", place.network(), "--probe", "s2"}, 1, "probe s2: expected a row 1 .. 1");
+  const ProcessResult evaluated =
+      relaxon_cli({"evaluate", place.network(), "--probe", "scores=" + (place / "scores.npy")});
+  CHECK(evaluated.status == 0);
+  CHECK(std::filesystem::file_size(place / "scores.npy") == 128 + 30 * 10 * 4);
+}
+
+TEST_CASE("check runs two backends in lock step", "[cli]") {
+  const Workplace place;
+  const ProcessResult agree = relaxon_cli({"check", place.network(), "--steps", "2"});
+  CHECK(agree.status == 0);
+  CHECK(agree.out.starts_with("kernels and interpreter agree in "));
+  CHECK(agree.out.find(" values of 2 steps and an evaluation, digest ") != std::string::npos);
+  const ProcessResult passes = relaxon_cli(
+      {"check", place.network(), "--against", "kernels", "--against-opt", "none", "--steps", "1"});
+  CHECK(passes.status == 0);
+  CHECK(passes.out.starts_with("kernels and kernels with passes none agree in "));
+  check_refused({"check", place.network(), "--against", "gpu"}, 2,
+                "--backend: gpu is not a backend; expected interpreter or kernels (relaxon --help, relaxon "
+                "COMMAND --help)");
+}
+
+TEST_CASE("probe prints a table of each analysis and leaves a picture", "[cli]") {
+  const Workplace place;
+  for (const std::string what : {"flips", "settled", "overlap", "fields", "leak"}) {
+    CAPTURE(what);
+    const std::string out = place / what;
+    const ProcessResult result =
+        relaxon_cli({"probe", place.network(), "--what", what, "--steps", "3", "--out", out});
+    CHECK(result.status == 0);
+    CHECK(result.err.empty());
+    CHECK(std::ranges::count(result.out, '\n') >= 3);
+    CHECK(read_file(out + "/" + what + ".svg").find("</svg>") != std::string::npos);
+    CHECK(std::filesystem::exists(out + "/" + what + ".csv"));
+  }
+}
+
 TEST_CASE("plans as JSON, pictures and changes", "[cli]") {
   const Workplace place;
   for (const std::string stage : {"lowered", "optimised", "planned"}) {
@@ -152,10 +201,11 @@ TEST_CASE("plans as JSON, pictures and changes", "[cli]") {
   CHECK(changes.out.find("\n-         %m1-0 = message") == std::string::npos);
   CHECK(changes.out.find("\n-     %m1-0 = message %x, %weight/1-0") != std::string::npos);
   CHECK(changes.out.find("\n-- planned\nplan \"train\"") != std::string::npos);
-  check_refused({"plan", place.network(), "--print-after-all", "--emit", "svg"}, 2,
-                "--print-after-all goes with neither --emit nor --after (relaxon --help, relaxon COMMAND --help)");
-  const ProcessResult missing =
-      testing::run({"/usr/bin/env", "PATH=/nonexistent", RELAXON_CLI, "plan", place.network(), "--emit", "svg"});
+  check_refused(
+      {"plan", place.network(), "--print-after-all", "--emit", "svg"}, 2,
+      "--print-after-all goes with neither --emit nor --after (relaxon --help, relaxon COMMAND --help)");
+  const ProcessResult missing = testing::run(
+      {"/usr/bin/env", "PATH=/nonexistent", RELAXON_CLI, "plan", place.network(), "--emit", "svg"});
   CHECK(missing.status == 1);
   CHECK(missing.err == "relaxon: --emit svg: dot is not installed (Debian package graphviz)\n");
   CHECK(missing.out.empty());
@@ -195,7 +245,8 @@ TEST_CASE("version and help go to standard output", "[cli]") {
 TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
   const std::string network = std::string(RELAXON_NETWORKS_DIR) + "/mnist_dense.toml";
   const std::string hint = " (relaxon --help, relaxon COMMAND --help)";
-  check_refused({}, 2, "expected a command: train, evaluate, plan, explain, opt, bench or lint" + hint);
+  check_refused(
+      {}, 2, "expected a command: train, evaluate, plan, explain, opt, bench, lint, probe or check" + hint);
   check_refused({"frobnicate"}, 2, "The following argument was not expected: frobnicate" + hint);
   check_refused({"train"}, 2, "FILE is required" + hint);
   check_refused({"train", network, "--frobnicate"}, 2,
