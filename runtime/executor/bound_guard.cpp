@@ -13,7 +13,7 @@ std::size_t index(SlotId id) { return static_cast<std::size_t>(id.index); }
 
 bool writes_field(const Plan& plan, const Step& step) {
   return std::any_of(step.outputs.begin(), step.outputs.end(),
-                     [&](SlotId s) { return plan.slot(s).storage == Storage::fields; });
+                     [&](SlotId s) { return holds_fields(plan.slot(s).storage); });
 }
 
 }  // namespace
@@ -68,15 +68,17 @@ void BoundGuard::follow(const Step& step) {
   switch (step.kernel) {
     case Kernel::quantise: source_[index(step.outputs[0])] = step.inputs[0]; return;
     case Kernel::exact: return set(step.outputs[0], {source_[index(step.inputs[1])], {}, 1, {}});
-    case Kernel::advance: {
+    case Kernel::advance:
+    case Kernel::follow: {
       Term term{source_[index(step.inputs[3])], {}, 1, {}};
       terms_[index(step.outputs[0])].push_back(term);
       return;
     }
     case Kernel::load:
+    case Kernel::turn:
     case Kernel::copy: return join(step.outputs[0], step.inputs[0]);
     case Kernel::gather:
-      if (plan_.slot(step.outputs[0]).storage == Storage::fields)
+      if (holds_fields(plan_.slot(step.outputs[0]).storage))
         return set(step.outputs[0], {{}, step.inputs[0], 1, {}});
       source_[index(step.outputs[0])] = source_[index(step.inputs[0])];
       return;
@@ -106,7 +108,7 @@ void BoundGuard::follow(const Step& step) {
     case Kernel::margin: {
       std::vector<SlotId> fields;
       for (const SlotId s : step.inputs) {
-        if (plan_.slot(s).storage == Storage::fields) fields.push_back(s);
+        if (holds_fields(plan_.slot(s).storage)) fields.push_back(s);
       }
       sums_.push_back(fields);
       return;

@@ -127,6 +127,7 @@ struct Connections {
       }
       offsets.push_back(static_cast<std::int32_t>(sender.size()));
     }
+    order = columns_by_length(offsets);
     row_offsets.push_back(0);
     for (const auto& row : rows) {
       for (const auto& [k, e] : row) {
@@ -138,13 +139,13 @@ struct Connections {
   }
   template <class T>
   SparseWeight<T> weight(T* entries) const {
-    return {entries, offsets.data(), sender.data(), senders, receivers};
+    return {entries, offsets.data(), sender.data(), order.data(), senders, receivers};
   }
-  SenderIndex rows() const { return {row_offsets.data(), receiver.data(), entry.data()}; }
+  SenderIndex rows() const { return {row_offsets.data(), row_offsets.data() + 1, receiver.data(), entry.data()}; }
   std::size_t entries() const { return sender.size(); }
 
   std::int64_t senders, receivers;
-  std::vector<std::int32_t> offsets, sender, row_offsets, receiver, entry;
+  std::vector<std::int32_t> offsets, sender, order, row_offsets, receiver, entry;
 };
 
 /// A row length that kernels accept for `receivers`.
