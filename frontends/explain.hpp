@@ -21,12 +21,18 @@ struct StepExplanation {
   std::vector<std::string> ops;  // the ops it stands for, with their edge, "message 1-0"
   std::string kernel;
   std::string layout;  // storages of what it reads and writes, "bytes, columns -> reals"
-  int threads = 1;
+  int threads = 1;     // that share it where a team runs the plan
   std::string why;
   // Of one run: those in the body of a scan run once an iteration. 0 for the scan itself.
   double flops = 0, bytes = 0;
   std::optional<double> estimated_us;  // a measured target only (runtime/target.hpp)
   int depth = 0;                       // scans around it
+  std::int32_t position = -1;          // in the order the plan's steps are printed
+
+  // After a run (frontends/analyze.hpp): of a batch, a scan without its body.
+  std::optional<double> runs;         // how often it ran; fractions where phases end early
+  std::optional<double> measured_us;  // all of them together
+  std::optional<double> roofline;     // share of what the machine could have done in that time
 };
 
 /// Something that a faster plan would have done.
@@ -34,9 +40,15 @@ struct NotDone {
   std::string what, why;
 };
 
+/// What a run showed of the dynamics.
+struct Observation {
+  std::string what, value;
+};
+
 struct PlanExplanation {
   std::vector<StepExplanation> steps;
   std::vector<NotDone> not_done;
+  std::vector<Observation> seen;
 };
 
 struct Explanation {
@@ -64,7 +76,7 @@ Explanation explain(const Network& network, std::int64_t batch, const Target& ta
 std::string to_text(const Explanation& explanation);
 
 /// {"target":{..},"train":{"steps":[..],"not_done":[..]},"evaluate":{..}}; estimated_us is null where there
-/// is no estimate.
+/// is no estimate. After a run steps have "runs", "measured_us" and "roofline", and there is a list "seen".
 nlohmann::ordered_json to_json(const Explanation& explanation);
 
 }  // namespace relaxon

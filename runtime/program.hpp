@@ -12,6 +12,7 @@
 #include "ir/graph.hpp"
 #include "passes/pipeline.hpp"
 #include "runtime/kernels/kernels.hpp"
+#include "runtime/profile.hpp"
 #include "runtime/thread_team.hpp"
 
 namespace relaxon {
@@ -55,6 +56,7 @@ struct CompileOptions {
   PassSelection passes = {};
   std::optional<Isa> isa = {};            // default: the fastest of this machine
   std::shared_ptr<ThreadTeam> team = {};  // default: the caller's thread alone
+  std::shared_ptr<Profile> profile = {};  // kernels without a team: time each step
 };
 
 /// Makes a lowered graph ready to run. Every choice of options gives the same bits.

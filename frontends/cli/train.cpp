@@ -172,7 +172,11 @@ int train(const TrainOptions& options) {
   report.start(session);
   const int signal = train_all(trainer, report, file);
   plot(options, trainer.history());
-  if (!recorder.names().empty()) save(recorder, probes, options.folder());
+  if (!recorder.names().empty()) {
+    save(recorder, probes, options.folder());
+  } else if (!probes.empty()) {
+    print_message(fmt::format("nothing is probed: the training has no batch {}", options.probes.first));
+  }
   if (signal != 0) {
     report_stop(options, trainer.position());
     return exit_signal + signal;

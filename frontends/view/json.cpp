@@ -35,6 +35,7 @@ Json to_json(const OutlineStep& s, bool planned) {
   add_list(step, "attributes", s.attributes);
   if (s.edge) step["edge"] = to_string(*s.edge);
   add_list(step, "fused", s.fused);
+  add_list(step, "threads", s.threads);
   add_list(step, "covers", s.covers);
   add_list(step, "why", s.why);
   if (!s.region) return step;

@@ -5,7 +5,7 @@
 //      "bindings": [{"name", "value"}], "steps": [..], "results": [{"name", "value"}]}
 //
 // A step: {"kind", "results": [..], "types": [..], "operands": [..], "attributes", "edge"}; of a plan also
-// "op", "fused", "covers", "why"; with a body "index", "carries": [{"name", "start"}], "until_unchanged",
+// "op", "fused", "threads", "covers", "why"; with a body "index", "carries": [{"name", "start"}], "until_unchanged",
 // "body", "yield". Keys without content are left out.
 #pragma once
 

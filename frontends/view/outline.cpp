@@ -158,6 +158,7 @@ class PlanOutline {
     if (const auto ops = ops_of(step); ops.size() > 1) s.fused = ops;
     s.covers = step.covers;
     s.why = step.why;
+    if (step.threads != Threads::one) s.threads = name_in(threads_names, step.threads);
     if (has_body(step.kernel)) add_region(s, step);
     return s;
   }

@@ -23,6 +23,7 @@ struct OutlineStep {
   std::optional<EdgeId> edge;      // that it belongs to
   std::vector<std::string> fused;  // the ops that a step computes in one go, if there are several
   std::string covers, why;         // of a step
+  std::string threads;             // of a step that several threads share
 
   // scan, for and fuse only.
   struct Carry {

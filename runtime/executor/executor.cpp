@@ -17,7 +17,8 @@ using executor::Memory;
 
 class Executor final : public Program {
  public:
-  Executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team, ThreadPart samples)
+  Executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team, ThreadPart samples,
+           std::shared_ptr<Profile> profile = {})
       : Program(std::move(lowered)),
         plan_(std::move(plan)),
         team_(std::move(team)),
@@ -27,6 +28,11 @@ class Executor final : public Program {
         steps_(executor::make_runnables(plan_.steps, context_)) {
     const auto first = std::find_if(plan_.steps.begin(), plan_.steps.end(),
                                     [&](const Step& step) { return writes_fields(step); });
+    if (profile) {
+      profile_ = std::move(profile);
+      context_.times = &profile_->plans[plan_.name];
+      context_.times->assign(static_cast<std::size_t>(context_.steps_made), {});
+    }
     // Loops over batches decide for each batch.
     steps_.insert(steps_.begin() + (first - plan_.steps.begin()),
                   executor::runnable([](Context& c) { c.frame.wide = !c.guard.fits_int32(c.memory); }));
@@ -115,6 +121,7 @@ class Executor final : public Program {
   Context context_;
   executor::Runnables steps_;
   std::map<SlotId, TensorPtr> watched_;
+  std::shared_ptr<Profile> profile_;
 };
 
 /// Runs a plan whose loop over batches is shared out, an executor a thread, and adds up what they counted.
@@ -151,13 +158,16 @@ class SampleExecutor final : public Program {
 
 }  // namespace
 
-std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team) {
+std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
+                                       std::shared_ptr<Profile> profile) {
+  if (team) profile = nullptr;
   if (!team) team = std::make_shared<ThreadTeam>(1);
   const bool samples = std::any_of(plan.steps.begin(), plan.steps.end(),
                                    [](const Step& step) { return step.threads == Threads::samples; });
   if (samples && team->size() > 1)
     return std::make_unique<SampleExecutor>(std::move(lowered), plan, isa, std::move(team));
-  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(team), ThreadPart{});
+  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(team), ThreadPart{},
+                                    std::move(profile));
 }
 
 }  // namespace relaxon

@@ -6,12 +6,15 @@
 #include "passes/plan/plan.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/program.hpp"
+#include "runtime/profile.hpp"
 #include "runtime/thread_team.hpp"
 
 namespace relaxon {
 
 /// A program that runs `plan`, made from `lowered`, whose bindings and results it has, on the threads of a
 /// team (none: the caller's).
-std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team);
+/// Without a team the times of its steps go to `profile`, if there is one.
+std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
+                                       std::shared_ptr<Profile> profile = {});
 
 }  // namespace relaxon

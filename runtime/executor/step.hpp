@@ -24,6 +24,8 @@ struct Context {
   ThreadTeam& team;
   const ProbeSink* probes = nullptr;
   ThreadPart samples = {};  // of the batches of a loop that shares them out
+  std::int32_t steps_made = 0;                     // by make_runnables so far
+  std::vector<Profile::StepTime>* times = nullptr;  // where the times of steps go, if anybody wants them
 
   Place& place(SlotId id) { return memory[id]; }
 };
@@ -54,6 +56,8 @@ class Runnable {
   /// Whether finish() has something to do: putting together what the parts have found.
   virtual bool finishes() const { return false; }
   virtual void finish(Context&) {}
+
+  std::int32_t position = -1;  // in the order plans are printed; -1: no step of the plan
 };
 
 using Runnables = std::vector<std::unique_ptr<Runnable>>;

@@ -143,11 +143,40 @@ TEST_CASE("probes of trainings and evaluations become files", "[cli]") {
   CHECK(digest(probed) == digest(plain));
   CHECK(std::filesystem::file_size(out + "/s.npy") == 128 + 2 * 8 * 12);
   CHECK(std::filesystem::exists(out + "/probes.safetensors"));
+  const ProcessResult late =
+      relaxon_cli({"train", place.network(), "--epochs", "1", "--probe", "s1", "--probe-from", "15"});
+  CHECK(late.status == 0);
+  CHECK(late.err == "relaxon: nothing is probed: the training has no batch 15\n");
   check_refused({"train", place.network(), "--probe", "s2"}, 1, "probe s2: expected a row 1 .. 1");
   const ProcessResult evaluated =
       relaxon_cli({"evaluate", place.network(), "--probe", "scores=" + (place / "scores.npy")});
   CHECK(evaluated.status == 0);
   CHECK(std::filesystem::file_size(place / "scores.npy") == 128 + 30 * 10 * 4);
+}
+
+TEST_CASE("explain measures what it runs", "[cli]") {
+  const Workplace place;
+  const json shown =
+      json_lines({"explain", place.network(), "--analyze", "--json", "--after-steps", "2", "--steps", "3"})
+          .at(0);
+  for (const std::string what : {"train", "evaluate"}) {
+    for (const json& step : shown[what]["steps"]) {
+      CAPTURE(step.dump());
+      CHECK(step["runs"].get<double>() >= 0);
+      CHECK(step["measured_us"].get<double>() >= 0);
+      CHECK(step.contains("roofline"));
+      CHECK(step["estimated_us"].is_number());
+    }
+  }
+  std::vector<std::string> seen;
+  for (const json& o : shown["train"]["seen"]) seen.push_back(o["what"]);
+  CHECK(seen == std::vector<std::string>{"units of s1 that flip, sweep by sweep from the second",
+                                         "columns that the update of 1-0 skips",
+                                         "columns that the update of 1-1 skips",
+                                         "columns that the update of 2-1 skips"});
+  const json plain = json_lines({"explain", place.network(), "--json"}).at(0);
+  CHECK_FALSE(plain["train"]["steps"][0].contains("measured_us"));
+  CHECK_FALSE(plain["train"].contains("seen"));
 }
 
 TEST_CASE("check runs two backends in lock step", "[cli]") {

@@ -56,7 +56,7 @@ void check_same_content(const Json& json, const std::string& text) {
     CAPTURE(lines[i], steps[i].dump());
     const auto says = [&](const std::string& word) { return lines[i].find(word) != std::string::npos; };
     CHECK(says(steps[i]["kind"]));
-    for (const char* key : {"attributes", "covers", "why", "index"}) {
+    for (const char* key : {"attributes", "covers", "why", "index", "threads"}) {
       if (steps[i].contains(key)) CHECK(says(steps[i][key]));
     }
     for (const char* key : {"results", "operands", "until_unchanged"}) {
