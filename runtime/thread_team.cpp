@@ -26,7 +26,8 @@ void wait_while(const std::atomic<T>& value, T old) {
 
 }  // namespace
 
-ThreadTeam::ThreadTeam(int threads) : errors_(static_cast<std::size_t>(threads)) {
+ThreadTeam::ThreadTeam(int threads, bool only_if_faster)
+    : only_if_faster_(only_if_faster), errors_(static_cast<std::size_t>(threads)) {
   if (threads < 1) internal_error("a team of {} threads", threads);
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }

@@ -21,12 +21,14 @@ struct ThreadPart {
 /// is set on all of them (semantics: section 10).
 class ThreadTeam {
  public:
-  /// At least one thread.
-  explicit ThreadTeam(int threads);
+  /// At least one thread. With `only_if_faster`, loops time themselves and leave the others out while one
+  /// thread is faster.
+  explicit ThreadTeam(int threads, bool only_if_faster = false);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
 
+  bool only_if_faster() const { return only_if_faster_; }
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls body(part) once on every thread. If some throw, the run ends at the next barrier and the first
@@ -40,6 +42,7 @@ class ThreadTeam {
   void work(int index);
   void take_part(ThreadPart part);
 
+  bool only_if_faster_;
   std::vector<std::thread> workers_;
   const std::function<void(ThreadPart)>* body_ = nullptr;
   std::vector<std::exception_ptr> errors_;  // of each thread's last run

@@ -65,7 +65,7 @@ CompileOptions RunOptions::compile_options() const {
   CompileOptions options;
   options.backend = *found;
   options.passes = passes_named("--opt", passes);
-  if (thread_count() > 1) options.team = std::make_shared<ThreadTeam>(thread_count());
+  if (thread_count() > 1) options.team = std::make_shared<ThreadTeam>(thread_count(), true);
   return options;
 }
 

@@ -88,6 +88,12 @@ FieldLayout::Choice FieldLayout::preference_of_neighbours(ValueId value) const {
       const std::size_t operand = position(user.operands, value);
       const Choice own = operand == 0 ? Choice::none : preference_of_carry(user, operand - 1);
       if (own != Choice::none) return own;
+    } else if (user.kind == OpKind::yield) {
+      const Op& owner = graph_.op(*graph_.block(user.block).owner);
+      const Choice own = owner.kind == OpKind::fuse
+                             ? Choice::none
+                             : preference_of_carry(owner, position(user.operands, value));
+      if (own != Choice::none) return own;
     }
   }
   return choice;

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
+#include "runtime/executor/pace.hpp"
 #include "runtime/executor/step.hpp"
 
 namespace relaxon::executor {
@@ -28,17 +29,17 @@ class Loop final : public Runnable {
 
   void run(Context& c, ThreadPart part) override {
     const std::int32_t n = c.place(count_).tensor->data<std::int32_t>()[0];
-    if (part.first()) start(c, n);
-    c.team.barrier();
     const ThreadPart samples = shared_ ? c.samples : ThreadPart{};
     const std::int32_t begin = share(n, samples.index, samples.count);
     const std::int32_t end = share(n, samples.index + 1, samples.count);
-    for (std::int32_t i = begin; i < end; ++i) {
-      if (part.first()) begin_iteration(c, i);
-      run_steps(body_, c, part);
-      if (part.first()) stop_[i % 2] = end_iteration(c);
+    if (part.first()) start(c, n);
+    if (part.count == 1) {
+      iterate(c, part, begin, end);
+    } else if (kernel_ == Kernel::loop && c.team.only_if_faster()) {
+      iterate_as_pays(c, part, begin, end);
+    } else {
       c.team.barrier();
-      if (stop_[i % 2]) break;  // the other one may be the next iteration's already
+      iterate(c, part, begin, end);
     }
     if (part.first()) c.frame.loops.pop_back();
   }
@@ -46,6 +47,37 @@ class Loop final : public Runnable {
  private:
   static std::int32_t share(std::int32_t n, int index, int count) {
     return static_cast<std::int32_t>(std::int64_t{n} * index / count);
+  }
+
+  /// Ends with all threads in step.
+  void iterate(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
+    for (std::int32_t i = begin; i < end; ++i) {
+      if (part.first()) begin_iteration(c, i);
+      run_steps(body_, c, part);
+      if (part.first()) stop_[i % 2] = end_iteration(c);
+      if (part.count > 1) c.team.barrier();
+      if (stop_[i % 2]) break;  // the other one may be the next iteration's already
+    }
+  }
+
+  /// The first thread takes the time and says how it goes on.
+  void iterate_as_pays(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
+    if (part.first() && begin < end) stretch_[0] = pace_.next(end - begin);
+    c.team.barrier();
+    for (std::int32_t k = 0; begin < end; ++k) {
+      const Pace::Stretch stretch = stretch_[k % 2];
+      const std::int32_t stop = begin + stretch.iterations;
+      const auto time = std::chrono::steady_clock::now();
+      if (!stretch.alone) iterate(c, part, begin, stop);
+      if (stretch.alone && part.first()) iterate(c, {}, begin, stop);
+      begin = stop;
+      if (part.first()) {
+        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - time;
+        pace_.took(stretch, taken.count());
+        if (begin < end) stretch_[(k + 1) % 2] = pace_.next(end - begin);
+      }
+      c.team.barrier();
+    }
   }
 
   void start(Context& c, std::int32_t n) {
@@ -104,7 +136,9 @@ class Loop final : public Runnable {
 
   Kernel kernel_;
   bool shared_;
-  bool stop_[2] = {};
+  bool stop_[2] = {};  // of even and odd iterations
+  Pace pace_;
+  Pace::Stretch stretch_[2];  // of even and odd stretches
   SlotId count_, index_;
   std::vector<SlotId> starts_, carries_, yielded_;
   std::vector<std::int32_t> watched_;

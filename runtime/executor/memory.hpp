@@ -40,10 +40,11 @@ struct ColumnIndex {
   SparseWeight<T> weight(T* entries) const {
     return {entries, offsets.data(), sender.data(), order.data(), senders, receivers};
   }
-  /// The connections by sender to the receivers of a part, of the number of parts that split() was told.
-  SenderIndex rows(int part) const {
-    const auto& first = cuts[static_cast<std::size_t>(part)];
-    const auto& last = cuts[static_cast<std::size_t>(part) + 1];
+  /// The connections by sender to the receivers of a part, one of as many as this was made for, or of all.
+  SenderIndex rows(ThreadPart part) const {
+    if (part.count == 1) return {row_offsets.data(), row_offsets.data() + 1, receiver.data(), entry.data()};
+    const auto& first = cuts[static_cast<std::size_t>(part.index)];
+    const auto& last = cuts[static_cast<std::size_t>(part.index) + 1];
     return {first.data(), last.data(), receiver.data(), entry.data()};
   }
 };

@@ -107,7 +107,7 @@ class Advance final : public SharedStep {
     auto* wide = field.as<std::int64_t>();
     if (q.index) {
       const auto columns = part_of(q.columns_fixed(), part);
-      const SenderIndex rows = q.index->rows(part.index);
+      const SenderIndex rows = q.index->rows(part);
       if (f.wide) return c.kernels.advance_sparse64(columns, rows, a, b, f.panels, wide);
       return c.kernels.advance_sparse32(columns, rows, a, b, f.panels, narrow);
     }

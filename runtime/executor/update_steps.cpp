@@ -136,7 +136,10 @@ class Update final : public SharedStep {
   bool finishes() const override { return true; }
   void finish(Context& c) override {
     UpdateReport all{0, true};
-    for (const UpdateReport& r : reports_) all = {std::max(all.growth, r.growth), all.finite && r.finite};
+    for (UpdateReport& r : reports_) {
+      all = {std::max(all.growth, r.growth), all.finite && r.finite};
+      r = {0, true};  // the next step may have fewer parts
+    }
     optimized_.report(c, all);
   }
 

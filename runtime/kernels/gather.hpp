@@ -152,12 +152,12 @@ std::int64_t absolute(std::int64_t q) { return q < 0 ? -q : q; }
 void column_sums_dense(DenseWeight<const std::int32_t> q, std::int64_t* __restrict out) {
   for (std::int64_t j = 0; j < q.senders; ++j) {
     const std::int32_t* __restrict row = q.entries + j * q.stride;
-    for (std::int64_t k = 0; k < q.receivers; ++k) out[k] += absolute(row[k]);
+    for (std::int64_t k = q.begin; k < q.end; ++k) out[k] += absolute(row[k]);
   }
 }
 
 void column_sums_sparse(SparseWeight<const std::int32_t> q, std::int64_t* out) {
-  for (std::int64_t k = 0; k < q.receivers; ++k) {
+  for (std::int64_t k = q.begin; k < q.end; ++k) {
     for (std::int32_t e = q.offsets[k]; e < q.offsets[k + 1]; ++e) out[k] += absolute(q.entries[e]);
   }
 }

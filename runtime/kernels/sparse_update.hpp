@@ -163,7 +163,7 @@ class SparseUpdate {
 
   UpdateReport run() {
     const SparseWeight<float>& weight = in_.weight;
-    while (fixed_ < in_.fixed.size() && fixed_at(fixed_) < weight.offsets[weight.begin]) ++fixed_;
+    skip_fixed(weight.offsets[weight.begin]);
     std::int64_t done = weight.begin;
     for (std::int64_t k = weight.begin; k < weight.end; ++k) {
       if (!correlation_.errs(k)) continue;
@@ -177,12 +177,15 @@ class SparseUpdate {
 
  private:
   std::int64_t fixed_at(std::size_t i) const { return in_.fixed.data()[i]; }
+  void skip_fixed(std::int64_t entry) {
+    while (fixed_ < in_.fixed.size() && fixed_at(fixed_) < entry) ++fixed_;
+  }
 
   void silent_columns(std::int64_t begin, std::int64_t end) {
     const float decay = in_.scalars[1];
-    if (rule == StepRule::sgd && decay == 0) return;  // nothing moves
     std::int64_t from = in_.weight.offsets[begin];
     const std::int64_t to = in_.weight.offsets[end];
+    if (rule == StepRule::sgd && decay == 0) return skip_fixed(to);  // nothing moves
     if (rule == StepRule::sgd && decay > 0 && decay <= 1) return shrink(from, to);
     for (; fixed_ < in_.fixed.size() && fixed_at(fixed_) < to; ++fixed_) {
       step_range(step_, parameters(), from, fixed_at(fixed_) - from, nullptr, progress_);
@@ -227,7 +230,7 @@ class SparseUpdate {
       const Senders senders(in_.weight.sender + e, rest);
       step_at(step_, parameters(), e, correlation_.at(k, senders), movable(e), progress_, rest);
     }
-    while (fixed_ < in_.fixed.size() && fixed_at(fixed_) < end) ++fixed_;
+    skip_fixed(end);
   }
 
   /// Lanes of the register at e whose entries may move. A column has at most one that may not.
