@@ -12,6 +12,7 @@
 #include "ir/graph.hpp"
 #include "passes/pipeline.hpp"
 #include "runtime/kernels/kernels.hpp"
+#include "runtime/profile.hpp"
 #include "runtime/run_statistics.hpp"
 #include "runtime/thread_team.hpp"
 
@@ -61,6 +62,7 @@ struct CompileOptions {
   std::optional<Isa> isa = {};            // default: the fastest of this machine
   std::shared_ptr<ThreadTeam> team = {};  // default: the caller's thread alone
   bool statistics = false;                // count what happens
+  std::shared_ptr<Profile> profile = {};  // kernels without a team: time each step
 };
 
 /// Makes a lowered graph ready to run. Every choice of options gives the same bits.

@@ -13,6 +13,7 @@
 #include "core/tensor.hpp"
 #include "core/weight.hpp"
 #include "runtime/program.hpp"
+#include "runtime/recording.hpp"
 #include "runtime/state.hpp"
 
 namespace relaxon {
@@ -107,6 +108,11 @@ class Session {
   Tensor pseudo_gradient(const Gradients& gradients, EdgeId edge) const;
   /// One optimizer step of every edge that `gradients` names.
   void apply(const Gradients& gradients);
+
+  /// Shows values of the training batches that follow, or of evaluations (evaluate, hits), to a sink. The batches
+  /// it asks for run a program that keeps those values, the others the one without probes; the weights are the
+  /// same. A new recording replaces the last one of its kind. Throws Error for a value that the network lacks.
+  void record(Recording recording, bool evaluation = false);
 
   /// One batch of the schedule: init(x, y), its phases and updates. `probes` sees what the graph probes.
   void train_batch(const Tensor& x, const Tensor& y, const Tensor* gate = nullptr,

@@ -26,6 +26,7 @@ using Json = nlohmann::ordered_json;
 struct TrainOptions {
   NetworkOptions network;
   RunOptions run;
+  ProbeOptions probes;
   std::optional<std::int64_t> steps;
   std::string out, resume;
 
@@ -163,11 +164,19 @@ int train(const TrainOptions& options) {
   const Dataset data = load_data(file, options.network.file);
   Session session(file.network, compile_options);
   Trainer trainer(session, data, file.data, trainer_options(options, file));
+  const std::vector<ProbeFile> probes = options.probes.files(file, false);
+  Recorder recorder;
+  options.probes.record(session, file, false, recorder);
   session.prepare();
   const Report report(options, file.train.epochs);
   report.start(session);
   const int signal = train_all(trainer, report, file);
   plot(options, trainer.history());
+  if (!recorder.names().empty()) {
+    save(recorder, probes, options.folder());
+  } else if (!probes.empty()) {
+    print_message(fmt::format("nothing is probed: the training has no batch {}", options.probes.first));
+  }
   if (signal != 0) {
     report_stop(options, trainer.position());
     return exit_signal + signal;
@@ -191,6 +200,7 @@ Command add_train(CLI::App& app) {
   parser->add_option("--out", options->out, "New folder for checkpoint, history and plot")->type_name("DIR");
   parser->add_option("--resume", options->resume, "Go on with the training saved in this folder")
       ->type_name("DIR");
+  options->probes.add_to(*parser, true);
   options->run.add_to(*parser);
   return {parser, [options] { return train(*options); }};
 }

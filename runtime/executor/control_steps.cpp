@@ -203,12 +203,28 @@ std::unique_ptr<Runnable> make_runnable(const Step& step, Context& context) {
   internal_error("no step for kernel {}", name_in(kernel_names, step.kernel));
 }
 
+namespace {
+
+void run_alone(Runnable& step, Context& c, ThreadPart part) {
+  step.run(c, part);
+  if (step.finishes()) step.finish(c);
+}
+
+void run_timed(Runnable& step, Context& c, ThreadPart part) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  run_alone(step, c, part);
+  if (step.position < 0) return;
+  Profile::StepTime& time = c.times->at(static_cast<std::size_t>(step.position));
+  time.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  ++time.runs;
+}
+
+}  // namespace
+
 void run_steps(const Runnables& steps, Context& c, ThreadPart part) {
   if (part.count == 1) {
-    for (const auto& step : steps) {
-      step->run(c, part);
-      if (step->finishes()) step->finish(c);
-    }
+    for (const auto& step : steps) c.times ? run_timed(*step, c, part) : run_alone(*step, c, part);
     return;
   }
   bool first_is_ahead = false;
@@ -236,7 +252,11 @@ void run_steps(const Runnables& steps, Context& c, ThreadPart part) {
 
 Runnables make_runnables(const std::vector<Step>& steps, Context& context) {
   Runnables made;
-  for (const Step& step : steps) made.push_back(make_runnable(step, context));
+  for (const Step& step : steps) {
+    const std::int32_t position = context.steps_made++;  // before those of its body
+    made.push_back(make_runnable(step, context));
+    made.back()->position = position;
+  }
   return made;
 }
 

@@ -18,7 +18,7 @@ using executor::Memory;
 class Executor final : public Program {
  public:
   Executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team, bool statistics,
-           ThreadPart samples)
+           ThreadPart samples, std::shared_ptr<Profile> profile = {})
       : Program(std::move(lowered)),
         plan_(std::move(plan)),
         team_(std::move(team)),
@@ -30,6 +30,11 @@ class Executor final : public Program {
         steps_(executor::make_runnables(plan_.steps, context_)) {
     const auto first = std::find_if(plan_.steps.begin(), plan_.steps.end(),
                                     [&](const Step& step) { return writes_fields(step); });
+    if (profile) {
+      profile_ = std::move(profile);
+      context_.times = &profile_->plans[plan_.name];
+      context_.times->assign(static_cast<std::size_t>(context_.steps_made), {});
+    }
     // Loops over batches decide for each batch.
     steps_.insert(steps_.begin() + (first - plan_.steps.begin()),
                   executor::runnable([](Context& c) { c.frame.wide = !c.guard.fits_int32(c.memory); }));
@@ -122,6 +127,7 @@ class Executor final : public Program {
   Context context_;
   executor::Runnables steps_;
   std::map<SlotId, TensorPtr> watched_;
+  std::shared_ptr<Profile> profile_;
 };
 
 /// Runs a plan whose loop over batches is shared out, an executor a thread, and adds up what they counted.
@@ -172,14 +178,15 @@ class SampleExecutor final : public Program {
 }  // namespace
 
 std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
-                                       bool statistics) {
+                                       bool statistics, std::shared_ptr<Profile> profile) {
+  if (team) profile = nullptr;
   if (!team) team = std::make_shared<ThreadTeam>(1);
   const bool samples = std::any_of(plan.steps.begin(), plan.steps.end(),
                                    [](const Step& step) { return step.threads == Threads::samples; });
   if (samples && team->size() > 1)
     return std::make_unique<SampleExecutor>(std::move(lowered), plan, isa, std::move(team), statistics);
   return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(team), statistics,
-                                    ThreadPart{});
+                                    ThreadPart{}, std::move(profile));
 }
 
 }  // namespace relaxon

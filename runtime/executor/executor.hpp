@@ -5,6 +5,7 @@
 
 #include "passes/plan/plan.hpp"
 #include "runtime/kernels/kernels.hpp"
+#include "runtime/profile.hpp"
 #include "runtime/program.hpp"
 #include "runtime/thread_team.hpp"
 
@@ -12,7 +13,8 @@ namespace relaxon {
 
 /// A program that runs `plan`, made from `lowered`, whose bindings and results it has, on the threads of a
 /// team (none: the caller's).
+/// Without a team the times of its steps go to `profile`, if there is one.
 std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
-                                       bool statistics = false);
+                                       bool statistics = false, std::shared_ptr<Profile> profile = {});
 
 }  // namespace relaxon

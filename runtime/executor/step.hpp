@@ -24,8 +24,10 @@ struct Context {
   Frame frame;
   ThreadTeam& team;
   const ProbeSink* probes = nullptr;
-  RunStatistics* statistics = nullptr;  // null: nobody asked
-  ThreadPart samples = {};              // of the batches of a loop that shares them out
+  RunStatistics* statistics = nullptr;              // null: nobody asked
+  ThreadPart samples = {};                          // of the batches of a loop that shares them out
+  std::int32_t steps_made = 0;                      // by make_runnables so far
+  std::vector<Profile::StepTime>* times = nullptr;  // where the times of steps go, if anybody wants them
 
   Place& place(SlotId id) { return memory[id]; }
 };
@@ -56,6 +58,8 @@ class Runnable {
   /// Whether finish() has something to do: putting together what the parts have found.
   virtual bool finishes() const { return false; }
   virtual void finish(Context&) {}
+
+  std::int32_t position = -1;  // in the order plans are printed; -1: no step of the plan
 };
 
 using Runnables = std::vector<std::unique_ptr<Runnable>>;
