@@ -79,6 +79,9 @@ class Session {
   void prepare();
   /// What has been compiled so far.
   const CompileReport& compile_report() const;
+  /// With options().statistics: what happened in the plans of this session since the last call, by plan name
+  /// ("train", "evaluate"); plans that counted nothing are left out.
+  std::vector<std::pair<std::string, RunStatistics>> take_statistics();
 
   /// The weight of an edge; `weight(e).values.matrix<float>()` or sparse_map(weight(e)) show it to Eigen.
   const Weight& weight(EdgeId edge) const;
