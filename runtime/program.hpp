@@ -7,18 +7,23 @@
 #include <string_view>
 #include <vector>
 
+#include "core/options.hpp"
 #include "core/pattern.hpp"
 #include "core/tensor.hpp"
 #include "ir/graph.hpp"
 #include "passes/pipeline.hpp"
+#include "runtime/jit/code.hpp"
 #include "runtime/kernels/kernels.hpp"
 
 namespace relaxon {
 
-/// interpreter: the reference, runs the graph as it is. kernels: optimises, plans and runs the plan.
-enum class Backend : std::uint8_t { interpreter, kernels };
+/// interpreter: the reference, runs the graph as it is. kernels: optimises, plans and runs the plan. jit: the
+/// same, with functions compiled for the plan's own shapes.
+enum class Backend : std::uint8_t { interpreter, kernels, jit };
 
 std::string_view name_of(Backend backend);
+/// Whether this build has it.
+bool has_backend(Backend backend);
 std::optional<Backend> backend_named(std::string_view name);
 
 /// Called for every probe op as it runs, with the indices of the loops around it, outermost first.
@@ -41,6 +46,8 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   const Graph& graph() const { return graph_; }
+  /// How its machine code came about; null if none was generated.
+  virtual const jit::CodeReport* code_report() const { return nullptr; }
   /// Runs once; the results in the order of the return op. Checks the arguments' types and shapes first.
   virtual std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes = {}) = 0;
 
@@ -52,6 +59,7 @@ struct CompileOptions {
   Backend backend = Backend::kernels;
   PassSelection passes = {};
   std::optional<Isa> isa = {};  // default: the fastest of this machine
+  jit::CodeCache cache{code_cache_folder()};
 };
 
 /// Makes a lowered graph ready to run. Every choice of options gives the same bits.

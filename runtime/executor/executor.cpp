@@ -17,12 +17,13 @@ using executor::Memory;
 
 class Executor final : public Program {
  public:
-  Executor(Graph lowered, Plan plan, Isa isa)
+  Executor(Graph lowered, Plan plan, Isa isa, jit::Compiled generated)
       : Program(std::move(lowered)),
+        generated_(std::move(generated)),
         plan_(std::move(plan)),
         memory_(plan_),
         guard_(plan_),
-        context_{plan_, memory_, guard_, kernels(isa), {}, nullptr},
+        context_{plan_, memory_, guard_, kernels(isa), isa, generated_.code.get(), {}, nullptr},
         steps_(executor::make_runnables(plan_.steps, context_)) {
     for (const Step& step : plan_.steps) writes_fields_.push_back(holds_fields(step));
   }
@@ -53,6 +54,10 @@ class Executor final : public Program {
     }
     release_bindings();
     return results;
+  }
+
+ const jit::CodeReport* code_report() const override {
+    return generated_.code ? &generated_.report : nullptr;
   }
 
  private:
@@ -110,6 +115,7 @@ class Executor final : public Program {
     for (const Plan::Port& port : plan_.bindings) memory_[port.slot].tensor.reset();
   }
 
+  jit::Compiled generated_;
   Plan plan_;
   Memory memory_;
   executor::BoundGuard guard_;
@@ -121,8 +127,8 @@ class Executor final : public Program {
 
 }  // namespace
 
-std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa) {
-  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa);
+std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, jit::Compiled generated) {
+  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(generated));
 }
 
 }  // namespace relaxon

@@ -4,12 +4,14 @@
 #include <memory>
 
 #include "passes/plan/plan.hpp"
+#include "runtime/jit/code.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/program.hpp"
 
 namespace relaxon {
 
-/// A program that runs `plan`, made from `lowered`, whose bindings and results it has.
-std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa);
+/// A program that runs `plan`, made from `lowered`, whose bindings and results it has: with the functions that
+/// were generated for it, if any, and with the kernels of an instruction set.
+std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, jit::Compiled generated = {});
 
 }  // namespace relaxon
