@@ -11,6 +11,7 @@
 #include "ir/text.hpp"
 #include "passes/lower.hpp"
 #include "passes/pipeline.hpp"
+#include "runtime/jit/code.hpp"
 
 namespace relaxon::cli {
 namespace {
@@ -35,6 +36,15 @@ Graph graph_after(const Graph& lowered, PassOptions options, const std::string& 
   return after;
 }
 
+/// The functions that backend jit makes for a plan on this machine.
+std::string generated(const Plan& plan, const std::string& form) {
+  if (!jit::available())
+    throw UsageError(fmt::format("--emit {}: this build has no JIT (it was made without LLVM)", form));
+  const Isa isa = best_isa();
+  return jit::emit(jit::named_operations(plan, isa), isa,
+                   form == "llvm" ? jit::Emit::llvm : jit::Emit::assembly);
+}
+
 int plan(const PlanOptions& options) {
   PassOptions passes;
   passes.selection = passes_named("--opt", options.passes);
@@ -46,8 +56,10 @@ int plan(const PlanOptions& options) {
     print_out(print(lowered));
   } else if (options.stage == "optimised") {
     print_out(print(optimise(lowered, passes)));
-  } else {
+  } else if (options.emit == "text") {
     print_out(print(make_plan(optimise(lowered, passes))));
+  } else {
+    print_out(generated(make_plan(optimise(lowered, passes)), options.emit));
   }
   return exit_done;
 }
@@ -64,9 +76,9 @@ Command add_plan(CLI::App& app) {
   parser->add_option("--what", options->what, "Which plan")
       ->capture_default_str()
       ->check(CLI::IsMember({"train", "evaluate"}));
-  parser->add_option("--emit", options->emit, "Form of the output")
+  parser->add_option("--emit", options->emit, "Form of the output; llvm, asm: the functions of backend jit")
       ->capture_default_str()
-      ->check(CLI::IsMember({"text"}));
+      ->check(CLI::IsMember({"text", "llvm", "asm"}));
   parser->add_option("--opt", options->passes, "Passes: default, none, a list a,b or default,-a")
       ->type_name("PASSES")
       ->capture_default_str();

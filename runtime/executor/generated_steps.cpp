@@ -1,6 +1,7 @@
 // Steps that run generated functions. Each keeps the kernel table's step beside it, for what no function is
 // generated for: int64 fields, senders that are 0, numbers that don't fit (to name them).
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "core/fixed_point.hpp"
@@ -150,58 +151,104 @@ class MarginStep final : public GeneratedStep {
   std::uint64_t run_ = 0;
 };
 
+/// A pattern's order and stream, made again when the pattern is another one.
+class PatternStream {
+ public:
+  explicit PatternStream(jit::ColumnStream kind) : kind_(kind) {}
+
+  /// Offsets, stream, order.
+  std::array<void*, 3> operands(const ColumnIndex& index, Isa isa) {
+    if (index_ != &index) prepare(index, jit::ColumnStream::tile(isa));
+    return {pointer(index.offsets.data()),
+            kind_.short_indices() ? pointer(short_stream_.data()) : pointer(stream_.data()), order_.data()};
+  }
+
+ private:
+  void prepare(const ColumnIndex& index, std::int64_t tile) {
+    index_ = &index;
+    order_.resize(static_cast<std::size_t>(index.receivers));
+    for (std::size_t k = 0; k < order_.size(); ++k) order_[k] = static_cast<std::int32_t>(k);
+    stream_.clear();
+    for (std::int64_t first = 0; first < index.receivers; first += jit::ColumnStream::block) {
+      const std::int64_t last = std::min(index.receivers, first + jit::ColumnStream::block);
+      std::stable_sort(order_.begin() + first, order_.begin() + last,
+                       [&](std::int32_t a, std::int32_t b) { return length(a) < length(b); });
+      std::int64_t k = first;
+      for (; k + tile <= last; k += tile) append_tile(k, tile);
+      for (; k < last; ++k) append_tile(k, 1);
+    }
+    if (kind_.short_indices()) short_stream_.assign(stream_.begin(), stream_.end());
+  }
+
+  std::int32_t length(std::int32_t k) const {
+    return index_->offsets[static_cast<std::size_t>(k) + 1] - index_->offsets[static_cast<std::size_t>(k)];
+  }
+  void append_tile(std::int64_t first, std::int64_t columns) {
+    const std::int32_t* column = order_.data() + first;
+    const std::int32_t together = length(column[0]);
+    for (std::int32_t i = 0; i < together; ++i) {
+      for (std::int64_t c = 0; c < columns; ++c) append(column[c], i);
+    }
+    for (std::int64_t c = 0; c < columns; ++c) {
+      for (std::int32_t i = together; i < length(column[c]); ++i) append(column[c], i);
+    }
+  }
+  void append(std::int32_t column, std::int32_t i) {
+    const auto entry = static_cast<std::size_t>(index_->offsets[static_cast<std::size_t>(column)] + i);
+    stream_.push_back(index_->sender[entry] * static_cast<std::int32_t>(kind_.unit));
+  }
+
+  jit::ColumnStream kind_;
+  const ColumnIndex* index_ = nullptr;
+  std::vector<std::int32_t> order_, stream_;
+  std::vector<std::uint16_t> short_stream_;
+};
+
 class RealSparseStep final : public GeneratedStep {
  public:
-  using GeneratedStep::GeneratedStep;
+  RealSparseStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
+                 const jit::RealSparse& operation)
+      : GeneratedStep(step, function, std::move(table)), stream_(operation.stream()) {}
+
   bool call(Context& c) override {
     const Place& w = c.place(inputs_[1]);
-    if (index_ != w.index) order(*w.index);
-    operands_ = {w.data,        pointer(w.index->offsets.data()), pointer(w.index->sender.data()),
-                 order_.data(), c.place(inputs_[0]).data,         c.place(outputs_[0]).data};
+    const auto [offsets, stream, order] = stream_.operands(*w.index, c.isa);
+    operands_ = {w.data, offsets, stream, order, c.place(inputs_[0]).data, c.place(outputs_[0]).data};
     invoke(c, w.receivers);
     return true;
   }
 
  private:
-  /// Orders each 64 columns by length, so that neighbours end together.
-  void order(const ColumnIndex& index) {
-    index_ = &index;
-    order_.resize(static_cast<std::size_t>(index.receivers));
-    for (std::size_t k = 0; k < order_.size(); ++k) order_[k] = static_cast<std::int32_t>(k);
-    constexpr std::ptrdiff_t block = 64;
-    for (auto first = order_.begin(); first != order_.end();) {
-      const auto last = first + std::min(block, order_.end() - first);
-      const auto length = [&](std::int32_t k) {
-        return index.offsets[static_cast<std::size_t>(k) + 1] - index.offsets[static_cast<std::size_t>(k)];
-      };
-      std::stable_sort(first, last, [&](std::int32_t a, std::int32_t b) { return length(a) < length(b); });
-      first = last;
-    }
-  }
-
-  const ColumnIndex* index_ = nullptr;
-  std::vector<std::int32_t> order_;
+  PatternStream stream_;
 };
 
 class ExactSparseStep final : public GeneratedStep {
  public:
-  using GeneratedStep::GeneratedStep;
+  ExactSparseStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
+                  const jit::ExactSparse& operation)
+      : GeneratedStep(step, function, std::move(table)), stream_(operation.stream()) {}
+
   bool call(Context& c) override {
     const Place& x = c.place(inputs_[0]);
     const Place& q = c.place(inputs_[1]);
     if (c.frame.wide || !all_signs(x, c.frame)) return false;
-    operands_ = {q.data, pointer(q.index->offsets.data()), pointer(q.index->sender.data()), x.data,
-                 c.place(outputs_[0]).data};
+    const auto [offsets, stream, order] = stream_.operands(*q.index, c.isa);
+    operands_ = {q.data, offsets, stream, order, x.data, c.place(outputs_[0]).data};
     invoke(c, q.receivers);
     return true;
   }
+
+ private:
+  PatternStream stream_;
 };
 
 /// From a state of zeros the whole message is added, else what the senders that differ make of it.
 class AdvanceSparseStep final : public GeneratedStep {
  public:
-  AdvanceSparseStep(const Step& step, Function whole, Function difference, std::unique_ptr<Runnable> table)
-      : GeneratedStep(step, difference, std::move(table)), whole_(whole) {}
+  AdvanceSparseStep(const Step& step, Function whole, Function difference, std::unique_ptr<Runnable> table,
+                    const jit::ExactSparse& operation)
+      : GeneratedStep(step, difference, std::move(table)), whole_(whole), stream_(operation.stream()) {}
+
   bool call(Context& c) override {
     if (c.frame.wide) return false;
     const Place& from = c.place(inputs_[1]);
@@ -210,7 +257,8 @@ class AdvanceSparseStep final : public GeneratedStep {
     void* h = c.place(outputs_[0]).data;
     const ColumnIndex& index = *q.index;
     if (all_zeros(from, c.frame) && all_signs(to, c.frame)) {
-      operands_ = {q.data, pointer(index.offsets.data()), pointer(index.sender.data()), to.data, h};
+      const auto [offsets, stream, order] = stream_.operands(index, c.isa);
+      operands_ = {q.data, offsets, stream, order, to.data, h};
       whole_(operands_.data(), c.frame.batch, 0, q.receivers);
       return true;
     }
@@ -230,6 +278,7 @@ class AdvanceSparseStep final : public GeneratedStep {
 
  private:
   Function whole_;
+  PatternStream stream_;
 };
 
 class UpdateStep final : public GeneratedStep {
@@ -299,11 +348,16 @@ std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context
     case Kernel::sum:
     case Kernel::sign: return std::make_unique<SumStep>(step, function, std::move(table));
     case Kernel::margin: return std::make_unique<MarginStep>(step, function, std::move(table), context.plan);
-    case Kernel::real: return std::make_unique<RealSparseStep>(step, function, std::move(table));
-    case Kernel::exact: return std::make_unique<ExactSparseStep>(step, function, std::move(table));
+    case Kernel::real:
+      return std::make_unique<RealSparseStep>(step, function, std::move(table),
+                                              std::get<jit::RealSparse>(operations.back()));
+    case Kernel::exact:
+      return std::make_unique<ExactSparseStep>(step, function, std::move(table),
+                                               std::get<jit::ExactSparse>(operations.back()));
     case Kernel::advance:
       return std::make_unique<AdvanceSparseStep>(step, context.code->find(operations.front()), function,
-                                                 std::move(table));
+                                                 std::move(table),
+                                                 std::get<jit::ExactSparse>(operations.front()));
     case Kernel::update:
       return std::make_unique<UpdateStep>(step, function, std::move(table),
                                           std::get<jit::Update>(operations.back()));

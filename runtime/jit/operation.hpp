@@ -60,19 +60,36 @@ struct PairError {
   int fixed_bits;
 };
 
-/// Real-valued message through a sparse weight; `scale` multiplies sums over bytes. Columns are taken in
-/// `order` (runtime/jit/column_order.hpp). Operands: w f32, offsets, sender, order, x (bytes or f32), h f32.
+/// The order in which the columns of a sparse weight are summed, and what it needs of the pattern.
+///
+/// `order` permutes each block of columns by the number of entries. Columns are taken in that order, as many
+/// at a time as a tile has, then one by one; `stream` has every sender in the order in which it is needed: of
+/// a tile, the first entries of its columns, the second ones, and so on to the end of the shortest, then what
+/// is left of each column. A sender is a number of `unit`s.
+struct ColumnStream {
+  std::int64_t senders, unit;
+
+  static constexpr std::int64_t block = 64;
+  static std::int64_t tile(Isa isa) { return isa == Isa::avx512 ? 8 : 4; }
+  /// Whether the stream is of u16; else i32.
+  bool short_indices() const { return senders * unit <= 0xffff; }
+};
+
+/// Real-valued message through a sparse weight; `scale` multiplies sums over bytes. Operands: w f32, offsets,
+/// stream (a sender is where its numbers begin, in units of 8 bytes), order, x (bytes or f32), h f32.
 struct RealSparse {
   std::int64_t senders, receivers;
   bool bytes;
   float scale;
+  ColumnStream stream() const { return {senders, bytes ? lanes / 8 : lanes * 4 / 8}; }
 };
 
-/// Exact message through a sparse weight, of senders that are +1 or -1 in every active lane; with `add`,
-/// added to h. Operands: q i32, offsets, sender, x plus, h i32.
+/// Exact message through a sparse weight, of senders that are +1 or -1 in every active lane; with `add`, added
+/// to h. Operands: q i32, offsets, stream, order, x plus, h i32.
 struct ExactSparse {
   std::int64_t senders, receivers;
   bool add;
+  ColumnStream stream() const { return {senders, 1}; }
 };
 
 /// h += message(to) - message(from). Operands: q i32, row offsets, receiver, entry, from plus, minus, to

@@ -4,129 +4,160 @@
 namespace relaxon::jit {
 namespace {
 
-/// Sums that take a broadcast from memory with every addition are kept in registers of eight: a broadcast to
-/// sixteen would cost as much as two.
-constexpr unsigned narrow = 8;
-constexpr unsigned strips = 16 / narrow;
+constexpr unsigned width = 16;
 
-/// The senders' numbers of one strip of lanes.
-V numbers_at(Emitter& e, const RealSparse& o, V x, V sender, unsigned strip) {
-  V index = e.scaled(sender, lanes, e.number(strip * narrow));
-  if (!o.bytes) return e.load_vector(e.f32, narrow, x, index);
-  V bytes = e.load_vector(e.i8, narrow, x, index);
-  return e.b.CreateSIToFP(e.b.CreateZExt(bytes, e.vector(e.i32, narrow)), e.vector(e.f32, narrow));
-}
+/// Sums over the columns of a sparse weight in the order of a ColumnStream (runtime/jit/operation.hpp).
+struct ColumnSums {
+  V weights, offsets, stream, order;  // operands
+  llvm::Type* weight_type;
+  bool short_indices;
+  Values starts;  // what a column's sum begins as
+  /// One more entry: its weight, its sender as the stream has it.
+  std::function<Values(const Values& sum, V weight, V sender)> add;
+  std::function<void(V column, const Values& sum)> finish;
+};
 
-/// Columns of one tile, shortest first: each runs `strips` sums, and all run side by side as long as the
-/// shortest.
+/// `count` columns side by side as long as the shortest, which comes first; then what is left of each.
 class ColumnTile {
  public:
-  ColumnTile(Emitter& e, const RealSparse& o, unsigned columns)
-      : e_(e),
-        o_(o),
-        columns_(columns),
-        w_(e.operand(0)),
-        offsets_(e.operand(1)),
-        sender_(e.operand(2)),
-        order_(e.operand(3)) {}
+  ColumnTile(Emitter& e, const ColumnSums& sums, unsigned columns)
+      : e_(e), sums_(sums), columns_(columns), parts_(sums.starts.size()) {}
 
-  /// Columns order[first] .. of a panel: x and h point at its numbers.
-  void emit(V first, V x, V h) {
-    Values column, offset, length;
+  /// Columns order[first] .., whose senders begin the stream; the stream behind them.
+  V emit(V first, V stream) {
+    Values column, weights, length, state;
     for (unsigned c = 0; c < columns_; ++c) {
-      column.push_back(e_.widened(e_.load(e_.i32, order_, e_.b.CreateAdd(first, e_.number(c)))));
-      offset.push_back(e_.widened(e_.load(e_.i32, offsets_, column[c])));
-      V next = e_.widened(e_.load(e_.i32, offsets_, e_.b.CreateAdd(column[c], e_.number(1))));
-      length.push_back(e_.b.CreateSub(next, offset[c]));
+      column.push_back(e_.widened(e_.load(e_.i32, sums_.order, e_.b.CreateAdd(first, e_.number(c)))));
+      V offset = e_.widened(e_.load(e_.i32, sums_.offsets, column[c]));
+      V next = e_.widened(e_.load(e_.i32, sums_.offsets, e_.b.CreateAdd(column[c], e_.number(1))));
+      weights.push_back(e_.at(sums_.weight_type, sums_.weights, offset));
+      length.push_back(e_.b.CreateSub(next, offset));
+      state.insert(state.end(), sums_.starts.begin(), sums_.starts.end());
     }
-    const Values zeros(columns_ * strips, e_.zeros(e_.f32, narrow));
-    Values sums = e_.loop(e_.number(0), length[0], 1, zeros, [&](V i, const Values& carried) {
-      Values next = carried;
-      for (unsigned c = 0; c < columns_; ++c) add(next, c, e_.b.CreateAdd(offset[c], i), x);
+    state.push_back(stream);
+    state = e_.loop(e_.number(0), length[0], 1, state, [&](V i, const Values& carried) {
+      Values next;
+      for (unsigned c = 0; c < columns_; ++c)
+        append(next, add(part(carried, c), weights[c], i, carried.back(), c));
+      next.push_back(after(carried.back(), columns_));
       return next;
     });
+    stream = state.back();
     for (unsigned c = 0; c < columns_; ++c) {
-      Values own(sums.begin() + c * strips, sums.begin() + (c + 1) * strips);
+      Values own = part(state, c);
+      own.push_back(stream);
       if (c > 0) {
         own = e_.loop(length[0], length[c], 1, own, [&](V i, const Values& carried) {
-          Values next = carried;
-          add(next, 0, e_.b.CreateAdd(offset[c], i), x);
+          Values next = add(part(carried, 0), weights[c], i, carried.back(), 0);
+          next.push_back(after(carried.back(), 1));
           return next;
         });
       }
-      for (unsigned strip = 0; strip < strips; ++strip) store(own[strip], column[c], strip, h);
+      stream = own.back();
+      sums_.finish(column[c], part(own, 0));
     }
+    return stream;
   }
 
  private:
-  void add(Values& sums, unsigned c, V entry, V x) {
-    V weight = e_.splat(e_.load(e_.f32, w_, entry), narrow);
-    V sender = e_.widened(e_.load(e_.i32, sender_, entry));
-    for (unsigned strip = 0; strip < strips; ++strip) {
-      V& sum = sums[c * strips + strip];
-      sum = e_.fma(numbers_at(e_, o_, x, sender, strip), weight, sum);
-    }
+  static void append(Values& to, const Values& more) { to.insert(to.end(), more.begin(), more.end()); }
+  Values part(const Values& state, std::size_t c) const {
+    const auto begin = state.begin() + static_cast<std::ptrdiff_t>(c * parts_);
+    return {begin, begin + static_cast<std::ptrdiff_t>(parts_)};
   }
-  void store(V sum, V column, unsigned strip, V h) {
-    if (o_.scale != 1.0f) sum = e_.b.CreateFMul(sum, e_.splat(e_.real(o_.scale), narrow));
-    e_.store(sum, e_.at(e_.f32, h, e_.scaled(column, lanes, e_.number(strip * narrow))));
+  llvm::Type* index_type() const { return sums_.short_indices ? e_.i16 : e_.i32; }
+  V after(V stream, unsigned count) { return e_.at(index_type(), stream, e_.number(count)); }
+  Values add(const Values& sum, V weights, V i, V stream, unsigned which) {
+    V sender = e_.b.CreateZExt(e_.load(index_type(), after(stream, which)), e_.i64);
+    return sums_.add(sum, e_.load(sums_.weight_type, weights, i), sender);
   }
 
   Emitter& e_;
-  const RealSparse& o_;
+  const ColumnSums& sums_;
   unsigned columns_;
-  V w_, offsets_, sender_, order_;
+  std::size_t parts_;
 };
 
-}  // namespace
-
-void generate(Emitter& e, const RealSparse& o) {
-  V x = e.operand(4), h = e.operand(5);
-  const unsigned columns = e.isa == Isa::avx512 ? 8 : 4;
-  constexpr std::int64_t block = 64;
-  ColumnTile tile(e, o, columns), single(e, o, 1);
+/// Sums of the columns of a call; `sums_of` makes those of a panel.
+void sum_columns(Emitter& e, const std::function<ColumnSums(V panel)>& sums_of) {
+  const auto columns = static_cast<unsigned>(ColumnStream::tile(e.isa));
+  constexpr std::int64_t block = ColumnStream::block;
   e.loop(e.begin, e.end, block, [&](V first) {
     V last = e.smaller(e.end, e.b.CreateAdd(first, e.number(block)));
     V whole = e.b.CreateSub(last, e.b.CreateAnd(e.b.CreateSub(last, first), e.number(columns - 1)));
     e.loop(e.number(0), e.panels, 1, [&](V panel) {
-      V from = e.at(o.bytes ? e.i8 : e.f32, x, e.scaled(panel, o.senders * lanes));
-      V to = e.at(e.f32, h, e.scaled(panel, o.receivers * lanes));
-      e.loop(first, whole, columns, [&](V k) { tile.emit(k, from, to); });
-      e.loop(whole, last, 1, [&](V k) { single.emit(k, from, to); });
+      const ColumnSums sums = sums_of(panel);
+      V start = e.widened(e.load(e.i32, sums.offsets, first));
+      V stream = e.at(sums.short_indices ? e.i16 : e.i32, sums.stream, start);
+      ColumnTile tile(e, sums, columns), single(e, sums, 1);
+      const Values rest = e.loop(first, whole, columns, {stream}, [&](V k, const Values& carried) -> Values {
+        return {tile.emit(k, carried[0])};
+      });
+      e.loop(whole, last, 1, rest,
+             [&](V k, const Values& carried) -> Values { return {single.emit(k, carried[0])}; });
     });
+  });
+}
+
+}  // namespace
+
+void generate(Emitter& e, const RealSparse& o) {
+  V w = e.operand(0), offsets = e.operand(1), stream = e.operand(2), order = e.operand(3), x = e.operand(4),
+    h = e.operand(5);
+  sum_columns(e, [&](V panel) -> ColumnSums {
+    V from = e.at(o.bytes ? e.i8 : e.f32, x, e.scaled(panel, o.senders * lanes));
+    V to = e.at(e.f32, h, e.scaled(panel, o.receivers * lanes));
+    const auto numbers = [&e, &o, from](V eighths) {
+      V at = e.at(e.i64, from, eighths);
+      if (!o.bytes) return e.load(e.vector(e.f32, width), at);
+      V bytes = e.b.CreateZExt(e.load(e.vector(e.i8, width), at), e.vector(e.i32, width));
+      return e.b.CreateSIToFP(bytes, e.vector(e.f32, width));
+    };
+    return {w,
+            offsets,
+            stream,
+            order,
+            e.f32,
+            o.stream().short_indices(),
+            {e.zeros(e.f32, width)},
+            [&e, numbers](const Values& sum, V weight, V sender) -> Values {
+              return {e.fma(numbers(sender), e.splat(weight, width), sum[0])};
+            },
+            [&e, &o, to](V column, const Values& sum) {
+              V result = sum[0];
+              if (o.scale != 1.0f) result = e.b.CreateFMul(result, e.splat(e.real(o.scale), width));
+              e.store(result, e.at(e.f32, to, e.scaled(column, lanes)));
+            }};
   });
   e.finish(e.number(0));
 }
 
 void generate(Emitter& e, const ExactSparse& o) {
-  V q = e.operand(0), offsets = e.operand(1), sender = e.operand(2), plus = e.operand(3), h = e.operand(4);
-  e.loop(e.number(0), e.panels, 1, [&](V panel) {
+  V q = e.operand(0), offsets = e.operand(1), stream = e.operand(2), order = e.operand(3),
+    plus = e.operand(4), h = e.operand(5);
+  sum_columns(e, [&](V panel) -> ColumnSums {
     V masks = e.at(e.i16, plus, e.scaled(panel, o.senders));
-    V fields = e.at(e.i32, h, e.scaled(panel, o.receivers * lanes));
-    e.loop(e.begin, e.end, 1, [&](V k) {
-      V first = e.widened(e.load(e.i32, offsets, k));
-      V last = e.widened(e.load(e.i32, offsets, e.b.CreateAdd(k, e.number(1))));
-      Values starts(strips, e.zeros(e.i32, narrow));
-      starts.push_back(e.word(0));
-      // The lanes that are +1; the others have the rest of the column's total, taken away.
-      const Values sums = e.loop(first, last, 1, starts, [&](V i, const Values& carried) {
-        V weight = e.load(e.i32, q, i);
-        V mask = e.load(e.i16, masks, e.widened(e.load(e.i32, sender, i)));
-        Values next;
-        for (unsigned strip = 0; strip < strips; ++strip) {
-          V where = e.lanes_of(mask, strip * narrow, narrow);
-          next.push_back(e.add_where(carried[strip], where, e.splat(weight, narrow)));
-        }
-        next.push_back(e.b.CreateAdd(carried[strips], weight));
-        return next;
-      });
-      for (unsigned strip = 0; strip < strips; ++strip) {
-        V to = e.at(e.i32, fields, e.scaled(k, lanes, e.number(strip * narrow)));
-        V message = e.b.CreateSub(e.b.CreateAdd(sums[strip], sums[strip]), e.splat(sums[strips], narrow));
-        if (o.add) message = e.b.CreateAdd(message, e.load(e.vector(e.i32, narrow), to));
-        e.store(message, to);
-      }
-    });
+    V to = e.at(e.i32, h, e.scaled(panel, o.receivers * lanes));
+    V zeros = e.zeros(e.i32, width);
+    // The lanes that are +1, twice, less all of them.
+    return {q,
+            offsets,
+            stream,
+            order,
+            e.i32,
+            o.stream().short_indices(),
+            {zeros, zeros},
+            [&e, masks](const Values& sum, V weight, V sender) -> Values {
+              V amount = e.splat(weight, width);
+              V where = e.lanes_of(e.load(e.i16, masks, sender));
+              return {e.add_where(sum[0], where, amount), e.b.CreateAdd(sum[1], amount)};
+            },
+            [&e, &o, to](V column, const Values& sum) {
+              V field = e.at(e.i32, to, e.scaled(column, lanes));
+              V message = e.b.CreateSub(e.b.CreateAdd(sum[0], sum[0]), sum[1]);
+              if (o.add) message = e.b.CreateAdd(message, e.load(e.vector(e.i32, width), field));
+              e.store(message, field);
+            }};
   });
   e.finish(e.number(0));
 }
