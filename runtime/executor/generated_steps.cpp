@@ -295,7 +295,6 @@ class UpdateStep final : public GeneratedStep {
     const Place& u = c.place(inputs_[moments_ + 1]);
     const Place& v = c.place(inputs_[moments_ + 2]);
     const Frame& f = c.frame;
-    if (f.panels > jit::Update::most_panels) return false;
     if (operation_.u == Sender::Kind::signs && !all_signs(u, f)) return false;
     std::int32_t report[2] = {0, 0};
     const auto moment = [&](std::size_t i) { return i < moments_ ? c.place(inputs_[i + 1]).data : nullptr; };

@@ -104,9 +104,6 @@ struct AdvanceSparse {
 /// signs are +1 or -1 in every active lane. The report is two i32, which the call raises to the bits of the
 /// largest |W' - W| and of the largest magnitude written.
 struct Update {
-  /// Panels that code for bytes has room for.
-  static constexpr std::int64_t most_panels = 64;
-
   StepRule rule;
   Sender::Kind u;
   Errors::Kind v;

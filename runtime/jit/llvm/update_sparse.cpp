@@ -17,12 +17,7 @@ class SparseUpdate {
     u_minus_ = e.operand(6);
     v_plus_ = e.operand(7);
     v_minus_ = e.operand(8);
-    // Quads of a column that hold an error: where their bytes begin, and the errors as bytes.
-    const auto room = static_cast<unsigned>(4 * Update::most_panels);
-    if (how_ == Arithmetic::bytes) {
-      quad_bytes_ = b_.CreateAlloca(e.i64, e.word(room));
-      quad_errors_ = b_.CreateAlloca(e.i32, e.word(room));
-    }
+    if (by_bytes()) spare_ = b_.CreateAlloca(e.vector(e.i32, width));
   }
 
   void run() {
@@ -73,14 +68,13 @@ class SparseUpdate {
 
   Progress column(V k, bool errs, Progress progress) {
     V last = offset(b_.CreateAdd(k, e_.number(1)));
-    V quads = errs && how_ == Arithmetic::bytes ? list_quads(k) : nullptr;
     const Values result = e_.loop(offset(k), last, width, progress.values(), [&](V i, const Values& carried) {
       V left = e_.splat(b_.CreateTrunc(b_.CreateSub(last, i), e_.i32), width);
       V mask = b_.CreateICmpSLT(e_.iota(width), left);
       V senders = errs || o_.fixed_diagonal ? e_.load_where(e_.i32, mask, sender_, i) : nullptr;
       V fixed = nullptr;
       if (o_.fixed_diagonal) fixed = b_.CreateICmpEQ(senders, e_.splat(b_.CreateTrunc(k, e_.i32), width));
-      V s = errs ? correlation(k, senders, mask, quads) : nullptr;
+      V s = errs ? correlation(k, i, senders, mask) : nullptr;
       return step_.at(i, s, mask, fixed, Progress::of(carried)).values();
     });
     return Progress::of(result);
@@ -108,13 +102,16 @@ class SparseUpdate {
 
   // S.
 
-  V correlation(V k, V senders, V mask, V quads) {
+  V correlation(V k, V i, V senders, V mask) {
     switch (how_) {
       case Arithmetic::signs: return signs(k, senders, mask);
       case Arithmetic::pair_errors:
       case Arithmetic::pair_senders: return pairs(k, senders, mask);
-      case Arithmetic::bytes: return bytes(senders, mask, quads);
-      case Arithmetic::byte_pairs: return byte_pairs(k, senders, mask);
+      case Arithmetic::bytes: return to_floats(e_, bytes(k, i, senders, 1)[0]);
+      case Arithmetic::byte_pairs: {
+        const Values sums = bytes(k, i, senders, 2);
+        return pair_sum(e_, sums[0], o_.v_a, sums[1], o_.v_b);
+      }
       case Arithmetic::reals: return reals(k, senders, mask);
     }
     return nullptr;
@@ -160,48 +157,87 @@ class SparseUpdate {
                     : pair_sum(e_, sums[0], o_.u_a, sums[1], o_.u_b);
   }
 
-  /// Lists the quads of a column that hold an error, nearly always one or two wherever they are; their
-  /// number.
-  V list_quads(V k) {
-    return e_.loop(e_.number(0), e_.panels, 1, {e_.number(0)}, [&](V p, const Values& carried) -> Values {
-      V plus = b_.CreateZExt(v_plus(p, k), e_.i32), minus = b_.CreateZExt(v_minus(p, k), e_.i32);
-      V count = carried[0];
-      for (unsigned quad = 0; quad < 4; ++quad) {
-        V word =
-            b_.CreateOr(byte_word(e_, plus, quad), b_.CreateMul(byte_word(e_, minus, quad), e_.word(0xff)));
-        e_.store(e_.scaled(p, o_.senders * lanes, e_.number(4 * quad)), e_.at(e_.i64, quad_bytes_, count));
-        e_.store(word, e_.at(e_.i32, quad_errors_, count));
-        count = b_.CreateAdd(count, b_.CreateZExt(b_.CreateICmpNE(word, e_.word(0)), e_.i64));
+  bool by_bytes() const { return how_ == Arithmetic::bytes || how_ == Arithmetic::byte_pairs; }
+
+  /// Sixteen senders from entry `i` on, as scalars. Those behind the column's last one may be others': they
+  /// exist, too, and their lanes are left out in the end.
+  Values scalar_senders(V i, V senders) {
+    V beyond = b_.CreateAdd(i, e_.number(width));
+    V inside = b_.CreateICmpSLE(beyond, offset(e_.number(o_.receivers)));
+    e_.when(b_.CreateNot(inside), [&] { e_.store(senders, spare_); });
+    V from = b_.CreateSelect(inside, e_.at(e_.i32, sender_, i), spare_);
+    Values all;
+    for (unsigned entry = 0; entry < width; ++entry)
+      all.push_back(b_.CreateZExt(e_.load(e_.i32, from, e_.number(entry)), e_.i64));
+    return all;
+  }
+
+  /// A panel's errors of receiver k as bytes, in each quarter of a register: -1, 0, 1, or whether they are
+  /// plus and minus.
+  V error_bytes(V p, V k, unsigned planes, unsigned plane) {
+    const auto bytes = e_.vector(e_.i8, width);
+    V plus = b_.CreateZExt(e_.lanes_of(v_plus(p, k)), bytes), minus = e_.lanes_of(v_minus(p, k));
+    V errors = plane == 1    ? b_.CreateZExt(minus, bytes)
+               : planes == 2 ? plus
+                             : b_.CreateOr(plus, b_.CreateSExt(minus, bytes));
+    std::vector<int> four(4 * width);
+    for (std::size_t i = 0; i < four.size(); ++i) four[i] = static_cast<int>(i % width);
+    return e_.bits_of(b_.CreateShuffleVector(errors, four), e_.vector(e_.i32, width));
+  }
+
+  /// The samples of four senders in one register.
+  V four_senders(V panel, V a, V c, V d, V f) {
+    Values rows;
+    for (V sender : {a, c, d, f})
+      rows.push_back(e_.load(e_.vector(e_.i8, width), e_.at(e_.i8, panel, e_.scaled(sender, lanes))));
+    std::vector<int> two(2 * width), four(4 * width);
+    for (std::size_t i = 0; i < two.size(); ++i) two[i] = static_cast<int>(i);
+    for (std::size_t i = 0; i < four.size(); ++i) four[i] = static_cast<int>(i);
+    V all = b_.CreateShuffleVector(b_.CreateShuffleVector(rows[0], rows[1], two),
+                                   b_.CreateShuffleVector(rows[2], rows[3], two), four);
+    return e_.bits_of(all, e_.vector(e_.i32, width));
+  }
+
+  /// Sums of bytes times errors, all samples of a sender at once: a sender's bytes lie side by side, and
+  /// loading them costs less than gathering those with an error.
+  Values bytes(V k, V i, V senders, unsigned planes) {
+    const Values all = scalar_senders(i, senders);
+    const Values none(4 * planes, e_.zeros(e_.i32, width));
+    const Values parts = e_.loop(e_.number(0), e_.panels, 1, none, [&](V p, const Values& carried) {
+      V panel = e_.at(e_.i8, u_plus_, e_.scaled(p, o_.senders * lanes));
+      Values next = carried;
+      for (unsigned part = 0; part < 4; ++part) {
+        V u = four_senders(panel, all[part], all[4 + part], all[8 + part], all[12 + part]);
+        for (unsigned plane = 0; plane < planes; ++plane) {
+          V& sum = next[4 * plane + part];
+          sum = e_.dot4(sum, u, error_bytes(p, k, planes, plane));
+        }
       }
-      return {count};
-    })[0];
+      return next;
+    });
+    Values sums;
+    for (unsigned plane = 0; plane < planes; ++plane)
+      sums.push_back(
+          quarters(parts[4 * plane], parts[4 * plane + 1], parts[4 * plane + 2], parts[4 * plane + 3]));
+    return sums;
   }
 
-  V bytes(V senders, V mask, V quads) {
-    V rows = b_.CreateShl(senders, 4);
-    return to_floats(e_, e_.loop(e_.number(0), quads, 1, {e_.zeros(e_.i32, width)},
-                                 [&](V i, const Values& carried) -> Values {
-                                   V from = e_.at(e_.i8, u_plus_, e_.load(e_.i64, quad_bytes_, i));
-                                   V errors = e_.splat(e_.load(e_.i32, quad_errors_, i), width);
-                                   return {e_.dot4(carried[0], e_.gather(e_.i8, from, rows, mask), errors)};
-                                 })[0]);
-  }
-
-  V byte_pairs(V k, V senders, V mask) {
-    V rows = b_.CreateShl(senders, 4), none = e_.zeros(e_.i32, width);
-    const Values sums =
-        e_.loop(e_.number(0), e_.panels, 1, {none, none}, [&](V p, const Values& carried) -> Values {
-          V plus = b_.CreateZExt(v_plus(p, k), e_.i32), minus = b_.CreateZExt(v_minus(p, k), e_.i32);
-          Values next = carried;
-          for (unsigned quad = 0; quad < 4; ++quad) {
-            V from = e_.at(e_.i8, u_plus_, e_.scaled(p, o_.senders * lanes, e_.number(4 * quad)));
-            V four = e_.gather(e_.i8, from, rows, mask);
-            next[0] = e_.dot4(next[0], four, e_.splat(byte_word(e_, plus, quad), width));
-            next[1] = e_.dot4(next[1], four, e_.splat(byte_word(e_, minus, quad), width));
-          }
-          return next;
-        });
-    return pair_sum(e_, sums[0], o_.v_a, sums[1], o_.v_b);
+  /// The sums of four neighbours each: of quarter q of x_i, the result's word 4 q + i.
+  V quarters(V x0, V x1, V x2, V x3) {
+    const auto interleave = [&](V a, V c, unsigned first, unsigned step) {
+      std::vector<int> which(width);
+      for (unsigned i = 0; i < width; ++i) {
+        const unsigned quarter = i / 4, word = i % 4;
+        const bool second = step == 1 ? word % 2 == 1 : word >= 2;
+        const unsigned from = step == 1 ? first + word / 2 : first + word % 2;
+        which[i] = static_cast<int>(4 * quarter + from + (second ? width : 0));
+      }
+      return b_.CreateShuffleVector(a, c, which);
+    };
+    const auto added = [&](V a, V c, unsigned step) {
+      return b_.CreateAdd(interleave(a, c, 0, step), interleave(a, c, 2, step));
+    };
+    return added(added(x0, x1, 1), added(x2, x3, 1), 2);
   }
 
   /// One fused chain over the samples with an error, ascending.
@@ -259,7 +295,7 @@ class SparseUpdate {
   const Update& o_;
   Arithmetic how_;
   OptimizerStep step_;
-  V offsets_, sender_, u_plus_, u_minus_, v_plus_, v_minus_, quad_bytes_ = nullptr, quad_errors_ = nullptr;
+  V offsets_, sender_, u_plus_, u_minus_, v_plus_, v_minus_, spare_ = nullptr;
 };
 
 }  // namespace
