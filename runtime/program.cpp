@@ -6,6 +6,7 @@
 #include "passes/plan/plan.hpp"
 #include "runtime/executor/executor.hpp"
 #include "runtime/interpreter/interpreter.hpp"
+#include "runtime/jit/code.hpp"
 
 namespace relaxon {
 namespace {

@@ -12,7 +12,8 @@
 #include "core/tensor.hpp"
 #include "ir/graph.hpp"
 #include "passes/pipeline.hpp"
-#include "runtime/jit/code.hpp"
+#include "runtime/jit/cache.hpp"
+#include "runtime/jit/report.hpp"
 #include "runtime/kernels/kernels.hpp"
 
 namespace relaxon {

@@ -55,10 +55,12 @@ void RunOptions::add_to(CLI::App& parser) {
 CompileOptions RunOptions::compile_options() const {
   const auto found = backend_named(backend);
   if (!found)
-    throw UsageError(fmt::format("--backend: {} is not a backend; expected interpreter, kernels or jit", backend));
-  if (!has_backend(*found)) {
     throw UsageError(
-        fmt::format("--backend: this build has no {} (it was made without LLVM); expected interpreter or kernels", backend));
+        fmt::format("--backend: {} is not a backend; expected interpreter, kernels or jit", backend));
+  if (!has_backend(*found)) {
+    throw UsageError(fmt::format(
+        "--backend: this build has no {} (it was made without LLVM); expected interpreter or kernels",
+        backend));
   }
   CompileOptions options;
   options.backend = *found;

@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
+#include "core/error.hpp"
 #include "frontends/cli/command.hpp"
 #include "frontends/cli/options.hpp"
-#include "core/error.hpp"
 #include "frontends/cli/output.hpp"
 #include "ir/text.hpp"
 #include "passes/lower.hpp"
@@ -41,8 +41,12 @@ std::string generated(const Plan& plan, const std::string& form) {
   if (!jit::available())
     throw UsageError(fmt::format("--emit {}: this build has no JIT (it was made without LLVM)", form));
   const Isa isa = best_isa();
-  return jit::emit(jit::named_operations(plan, isa), isa,
-                   form == "llvm" ? jit::Emit::llvm : jit::Emit::assembly);
+  const char* comment = form == "llvm" ? ";" : "#";
+  std::string text;
+  for (const std::string& step : jit::left_out(plan, isa))
+    text += fmt::format("{} not generated: {}\n", comment, step);
+  return text + jit::emit(jit::named_operations(plan, isa), isa,
+                          form == "llvm" ? jit::Emit::llvm : jit::Emit::assembly);
 }
 
 int plan(const PlanOptions& options) {

@@ -10,6 +10,7 @@
 
 #include "runtime/jit/cache.hpp"
 #include "runtime/jit/operation.hpp"
+#include "runtime/jit/report.hpp"
 
 namespace relaxon::jit {
 
@@ -20,15 +21,6 @@ class Code {
   /// The function of an operation; null if none was made.
   virtual Function find(const Operation& operation) const = 0;
 };
-
-struct CodeReport {
-  std::int64_t functions = 0;
-  bool from_cache = false;
-  std::string why;  // why it had to be compiled; empty if it came from the cache
-};
-
-/// Whether this build can generate code.
-bool available();
 
 /// Generates, or finds in the cache, code for every step of a plan that has operations. Throws Error if this
 /// build can't.
@@ -46,7 +38,10 @@ struct NamedOperation {
 /// What compile() makes for a plan: each operation once, named after the first step that has it.
 std::vector<NamedOperation> named_operations(const Plan& plan, Isa isa);
 
-/// The code of some operations, without a cache; for tests.
+/// The steps of a plan for which nothing is generated, each with its reason.
+std::vector<std::string> left_out(const Plan& plan, Isa isa);
+
+/// The code of some operations.
 Compiled compile(const std::vector<NamedOperation>& operations, Isa isa, const CodeCache& cache);
 
 /// What is generated for some operations, as text.

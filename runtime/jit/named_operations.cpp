@@ -35,4 +35,13 @@ std::vector<NamedOperation> named_operations(const Plan& plan, Isa isa) {
   return all;
 }
 
+std::vector<std::string> left_out(const Plan& plan, Isa isa) {
+  std::vector<std::string> all;
+  for_each_step(plan.steps, [&](const Step& step, int) {
+    const Generated generated = operations_of(step, plan, isa);
+    if (!generated.why_not.empty()) all.push_back(fmt::format("{}: {}", step.covers, generated.why_not));
+  });
+  return all;
+}
+
 }  // namespace relaxon::jit

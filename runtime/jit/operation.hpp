@@ -84,8 +84,8 @@ struct RealSparse {
   ColumnStream stream() const { return {senders, bytes ? lanes / 8 : lanes * 4 / 8}; }
 };
 
-/// Exact message through a sparse weight, of senders that are +1 or -1 in every active lane; with `add`, added
-/// to h. Operands: q i32, offsets, stream, order, x plus, h i32.
+/// Exact message through a sparse weight, of senders that are +1 or -1 in every active lane; with `add`,
+/// added to h. Operands: q i32, offsets, stream, order, x plus, h i32.
 struct ExactSparse {
   std::int64_t senders, receivers;
   bool add;

@@ -183,7 +183,9 @@ Compiled compile(const std::vector<NamedOperation>& operations, Isa isa, const C
 }
 
 Compiled compile(const Plan& plan, Isa isa, const CodeCache& cache) {
-  return compile(named_operations(plan, isa), isa, cache);
+  Compiled result = compile(named_operations(plan, isa), isa, cache);
+  result.report.left_out = left_out(plan, isa);
+  return result;
 }
 
 std::string emit(const std::vector<NamedOperation>& operations, Isa isa, Emit form) {
