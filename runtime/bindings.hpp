@@ -15,8 +15,8 @@ using Symbols = std::array<std::int64_t, 128>;
 /// How values of a type are stored outside of plans (see Arguments).
 DType stored_as(Elem elem);
 
-/// Checks every argument against the type of its binding and every pattern against its declaration; symbols take
-/// their lengths from the first argument that has them. Throws Error that names the binding.
+/// Checks every argument against the type of its binding and every pattern against its declaration; symbols
+/// take their lengths from the first argument that has them. Throws Error that names the binding.
 Symbols check_arguments(const Graph& graph, const Arguments& arguments);
 
 }  // namespace relaxon

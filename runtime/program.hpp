@@ -15,6 +15,7 @@
 #include "runtime/jit/cache.hpp"
 #include "runtime/jit/report.hpp"
 #include "runtime/kernels/kernels.hpp"
+#include "runtime/thread_team.hpp"
 
 namespace relaxon {
 
@@ -28,7 +29,8 @@ bool has_backend(Backend backend);
 std::optional<Backend> backend_named(std::string_view name);
 
 /// Called for every probe op as it runs, with the indices of the loops around it, outermost first.
-using ProbeSink = std::function<void(std::string_view name, const std::vector<std::int64_t>& iterations, const Tensor& value)>;
+using ProbeSink = std::function<void(std::string_view name, const std::vector<std::int64_t>& iterations,
+                                     const Tensor& value)>;
 
 /// What a run reads: one tensor per binding of the graph, in its order, and the connections of its patterns.
 ///
@@ -59,7 +61,8 @@ class Program {
 struct CompileOptions {
   Backend backend = Backend::kernels;
   PassSelection passes = {};
-  std::optional<Isa> isa = {};  // default: the fastest of this machine
+  std::optional<Isa> isa = {};            // default: the fastest of this machine
+  std::shared_ptr<ThreadTeam> team = {};  // default: the caller's thread alone
   jit::CodeCache cache{code_cache_folder()};
 };
 

@@ -27,8 +27,8 @@ struct CompileReport {
   std::vector<std::string> reasons;  // one for each program, e.g. "train epoch: 14 functions, not in the cache"
 };
 
-/// Everything that training changes about one edge: weight, moments (adam: m, v), optimizer clock. Moments are
-/// stored as the weight is. Edges without a weight have none of it.
+/// Everything that training changes about one edge: weight, moments (adam: m, v), optimizer clock. Moments
+/// are stored as the weight is. Edges without a weight have none of it.
 struct EdgeState {
   Weight weight;
   std::vector<Tensor> moments;
@@ -40,14 +40,14 @@ struct Gradients {
   std::int64_t batch = 0;
   float gate = 1;  // a scalar gate, which belongs to kappa
   std::map<EdgeId, Tensor> correlations;
-  std::map<int, Tensor> fields;                // row -> exact field (B, K): i64 in units of 2^-F
+  std::map<int, Tensor> fields;  // row -> exact field (B, K): i64 in units of 2^-F
 };
 
 /// Options of a hand-written update.
 struct BackwardOptions {
-  std::optional<Filter> filter;     // of the fields; default: the schedule's update_filter
-  const Tensor* gate = nullptr;     // f32: () | (B) | (B,1) | (1,d) | (B,d), told apart by rank
-  const State* targets = nullptr;   // take targets from here instead of the state itself
+  std::optional<Filter> filter;    // of the fields; default: the schedule's update_filter
+  const Tensor* gate = nullptr;    // f32: () | (B) | (B,1) | (1,d) | (B,d), told apart by rank
+  const State* targets = nullptr;  // take targets from here instead of the state itself
 };
 
 /// A data split as training sees it: all inputs, the class of each, the label vector of each class.
@@ -57,7 +57,8 @@ struct LabelledData {
   TensorPtr code;     // f32 (K, K): the label vector of each class, K the units of the output
 };
 
-/// A network with its weights. Not copyable; not for use by two threads at once. Two sessions are independent.
+/// A network with its weights. Not copyable; not for use by two threads at once. Two sessions are
+/// independent.
 ///
 ///     Session session(network);
 ///     State state = session.init(x, y);
@@ -110,7 +111,8 @@ class Session {
   void apply(const Gradients& gradients);
 
   /// One batch of the schedule: init(x, y), its phases and updates. `probes` sees what the graph probes.
-  void train_batch(const Tensor& x, const Tensor& y, const Tensor* gate = nullptr, const ProbeSink& probes = {});
+  void train_batch(const Tensor& x, const Tensor& y, const Tensor* gate = nullptr,
+                   const ProbeSink& probes = {});
   /// Scores (B, units of the output) of the evaluation schedule.
   Tensor evaluate(const Tensor& x);
   /// Trains on the batches that `order` cuts into pieces of batch_size; a smaller last batch is used.

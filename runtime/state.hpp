@@ -8,8 +8,8 @@
 
 namespace relaxon {
 
-/// One tensor per buffer, batch first. Buffer 0 is stored as it was clamped (f32, i8 or u8); hidden buffers of
-/// sign rows are i8 with values -1, 0 (before the first sweep), +1; the last buffer is f32.
+/// One tensor per buffer, batch first. Buffer 0 is stored as it was clamped (f32, i8 or u8); hidden buffers
+/// of sign rows are i8 with values -1, 0 (before the first sweep), +1; the last buffer is f32.
 class State {
  public:
   State() = default;

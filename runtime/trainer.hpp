@@ -27,7 +27,7 @@ inline constexpr std::string_view history_file = "history.csv";
 inline constexpr std::int64_t all_train_images = std::numeric_limits<std::int64_t>::max();
 
 struct TrainerOptions {
-  std::int64_t epochs = 0;            // in all, those before a resume included
+  std::int64_t epochs = 0;                 // in all, those before a resume included
   std::optional<std::int64_t> steps = {};  // at most this many batches an epoch
   /// How many train images, in the split's order, the train accuracy is measured on; more than there are
   /// means all. Default: as many as there are test images.

@@ -145,6 +145,7 @@ BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions
   result.batch = std::min(file.data.batch_size, data.train.images());
   result.backend = options.compile.backend;
   result.isa = options.compile.isa.value_or(best_isa());
+  result.threads = options.compile.team ? options.compile.team->size() : 1;
 
   Session session(file.network, options.compile);
   session.prepare();

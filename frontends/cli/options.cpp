@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "runtime/target.hpp"
 #include "frontends/cli/command.hpp"
 #include "frontends/toml_overrides.hpp"
 
@@ -47,9 +48,14 @@ void RunOptions::add_to(CLI::App& parser) {
       ->type_name("PASSES")
       ->capture_default_str();
   CLI::Option* count =
-      parser.add_option("--threads", threads, "Most threads to use; every backend runs on one");
-  expect_integer(*count->capture_default_str(), 1, 4096);
+      parser.add_option("--threads", threads, "Most threads to use (default: the cores there are)");
+  expect_integer(*count, 1, 1024);
   parser.add_flag("--json", json, "Print JSON, one object a line");
+}
+
+int RunOptions::thread_count() const {
+  if (backend == name_of(Backend::interpreter)) return 1;
+  return threads ? static_cast<int>(*threads) : host_target().cores;
 }
 
 CompileOptions RunOptions::compile_options() const {
@@ -65,6 +71,7 @@ CompileOptions RunOptions::compile_options() const {
   CompileOptions options;
   options.backend = *found;
   options.passes = passes_named("--opt", passes);
+  if (thread_count() > 1) options.team = std::make_shared<ThreadTeam>(thread_count(), true);
   return options;
 }
 

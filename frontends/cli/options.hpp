@@ -32,12 +32,14 @@ struct NetworkOptions {
 /// How to run it.
 struct RunOptions {
   std::string backend = "kernels", passes = "default";
-  std::int64_t threads = 1;
+  std::optional<std::int64_t> threads;
   bool json = false;
 
   void add_to(CLI::App& parser);
   /// Throws UsageError for an unknown backend or pass.
   CompileOptions compile_options() const;
+  /// Threads that --threads asks for, or the cores there are; the interpreter has one.
+  int thread_count() const;
 };
 
 /// The passes that a command line names. Throws UsageError.

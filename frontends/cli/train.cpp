@@ -43,7 +43,7 @@ class Report {
     print_line(Json{
         {"event", "start"},
         {"backend", name_of(session.options().backend)},
-        {"threads", 1},
+        {"threads", session.options().team ? session.options().team->size() : 1},
         {"compile_ms", session.compile_report().milliseconds},
         {"compiles", session.compile_report().compiles},
         {"cache_hits",

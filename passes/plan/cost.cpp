@@ -86,6 +86,7 @@ class Counter {
       case Kernel::copy:
       case Kernel::load:
       case Kernel::store:
+      case Kernel::turn:
       case Kernel::slice:
       case Kernel::take_row:
       case Kernel::gather:
@@ -206,6 +207,8 @@ double bytes_of(const Slot& slot, const PlanSizes& sizes) {
     case Storage::bytes: return row_of(type, sizes) * round_up(sizes.batch);
     case Storage::reals:
     case Storage::fields: return row_of(type, sizes) * round_up(sizes.batch) * 4;
+    case Storage::field_rows:
+      return round_up(static_cast<std::int64_t>(row_of(type, sizes))) * round_up(sizes.batch) * 4;
     case Storage::dense:
     case Storage::dense_fixed:
       return static_cast<double>(length_of(type.dims.at(0), sizes)) *

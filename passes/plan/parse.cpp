@@ -201,6 +201,12 @@ class Parser {
   }
 
   void notes(Step& s) {
+    if (lexer_.accept("threads")) {
+      const auto threads = position_in(threads_names, lexer_.peek().text);
+      if (!threads) lexer_.fail_expected("one, columns or samples");
+      lexer_.next();
+      s.threads = static_cast<Threads>(*threads);
+    }
     if (lexer_.accept("covers")) s.covers = lexer_.take(TokenKind::string, "the values in quotes");
     if (lexer_.accept("why")) s.why = lexer_.take(TokenKind::string, "the reason in quotes");
   }

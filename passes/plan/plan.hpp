@@ -19,7 +19,7 @@
 namespace relaxon {
 
 /// How a slot holds its value. Values with a batch axis lie batch-innermost, in panels of 16 samples
-/// (runtime/kernels/kernels.hpp); the others as the interpreter has them.
+/// (runtime/kernels/kernels.hpp), except field_rows; the others as the interpreter has them.
 enum class Storage : std::uint8_t {
   tensor,         // row-major, as bound
   signs,          // {-1, 0, 1}: two bit planes
@@ -27,6 +27,7 @@ enum class Storage : std::uint8_t {
   bytes,          // u8
   reals,          // f32
   fields,         // exact integers: int32 while a bound holds, else int64
+  field_rows,     // the same, a sample's units side by side, padded to 16
   dense,          // weight f32 (d, K), rows padded to 16
   columns,        // sparse weight f32 by receiver
   dense_fixed,    // q of a dense weight, int32
@@ -40,6 +41,7 @@ enum class Kernel : std::uint8_t {
   copy,          // one slot to another of the same storage
   load,          // a bound tensor into panels or weights
   store,         // panels or weights into a tensor
+  turn,          // fields by lane to fields by sample, and back
   slice,         // rows of an order
   take_row,      // one row of a table of step scalars
   gather,        // rows of a table, into panels
@@ -56,19 +58,32 @@ enum class Kernel : std::uint8_t {
   apply,         // optimizer step from a stored S
   update,        // correlate, apply: S is never stored
   advance,       // message(b) - message(a), by the senders that differ
+  follow,        // advance of message(a): what differs, or the whole message(b) where that costs less
   hits,          // count right answers
   scan,          // iterate
   loop,          // batches
   probe,         // show a value
 };
 
-inline constexpr std::array<std::string_view, 10> storage_names{
-    "tensor", "signs", "pair",    "bytes",       "reals",
-    "fields", "dense", "columns", "dense_fixed", "columns_fixed"};
-inline constexpr std::array<std::string_view, 25> kernel_names{
-    "reference", "zero",   "copy",    "load",      "store",    "slice", "take_row", "gather", "gather_index",
-    "quantise",  "exact",  "real",    "to_fields", "to_reals", "sum",   "sign",     "margin", "correlate",
-    "apply",     "update", "advance", "hits",      "scan",     "loop",  "probe"};
+inline constexpr std::array<std::string_view, 11> storage_names{
+    "tensor",     "signs", "pair",    "bytes",       "reals",        "fields",
+    "field_rows", "dense", "columns", "dense_fixed", "columns_fixed"};
+inline constexpr std::array<std::string_view, 27> kernel_names{
+    "reference",    "zero",     "copy",   "load",    "store",     "turn",     "slice", "take_row", "gather",
+    "gather_index", "quantise", "exact",  "real",    "to_fields", "to_reals", "sum",   "sign",     "margin",
+    "correlate",    "apply",    "update", "advance", "follow",    "hits",     "scan",  "loop",     "probe"};
+
+/// Exact integers.
+inline bool holds_fields(Storage s) { return s == Storage::fields || s == Storage::field_rows; }
+
+/// Who runs a step where a team of threads runs the plan.
+enum class Threads : std::uint8_t {
+  one,      // the first thread: too little work to share, or no way to
+  columns,  // each a panel of units
+  samples,  // loops: each a share of the batches
+};
+
+inline constexpr std::array<std::string_view, 3> threads_names{"one", "columns", "samples"};
 
 using SlotId = Id<struct SlotTag>;
 
@@ -91,6 +106,7 @@ struct Step {
   // `yielded` = what each iteration leaves for them.
   std::vector<SlotId> arguments, yielded;
   std::vector<Step> body;
+  Threads threads = Threads::one;
   std::string covers;  // values it computes, e.g. "%h1 %s1"
   std::string why;     // why this kernel
   bool operator==(const Step&) const = default;

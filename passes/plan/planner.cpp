@@ -6,9 +6,12 @@
 #include "core/error.hpp"
 #include "ir/rewriter.hpp"
 #include "ir/verify.hpp"
+#include "passes/analysis/message_of.hpp"
+#include "passes/plan/field_layout.hpp"
 #include "passes/plan/kernel_choice.hpp"
 #include "passes/plan/liveness.hpp"
 #include "passes/plan/plan.hpp"
+#include "passes/plan/sharing.hpp"
 
 namespace relaxon {
 namespace {
@@ -16,7 +19,8 @@ namespace {
 /// Values and slots of one graph while its plan is made.
 class Planner {
  public:
-  explicit Planner(const Graph& graph) : graph_(graph), last_uses_(graph), slots_(graph.value_count()) {
+  explicit Planner(const Graph& graph)
+      : graph_(graph), last_uses_(graph), layout_(graph), slots_(graph.value_count()) {
     plan_.name = graph.name();
     plan_.fixed_bits = graph.fixed_bits();
     plan_.patterns = graph.patterns();
@@ -30,6 +34,7 @@ class Planner {
                                                                     "result of the graph", plan_.steps)});
     }
     assign_live_ranges(plan_);
+    share_work(plan_);
     return std::move(plan_);
   }
 
@@ -42,8 +47,12 @@ class Planner {
     const std::string& hint = graph_.value(v).hint;
     return hint.empty() ? fmt::format("v{}", v.index) : hint;
   }
+  Storage storage(ValueId v) const {
+    const Storage usual = storage_of(graph_, v);
+    return usual == Storage::fields && layout_.by_sample(v) ? Storage::field_rows : usual;
+  }
   SlotId new_slot(ValueId v) {
-    return slots_[index(v)] = new_slot(graph_.type(v), storage_of(graph_, v), name_of_value(v));
+    return slots_[index(v)] = new_slot(graph_.type(v), storage(v), name_of_value(v));
   }
   static std::size_t index(ValueId v) { return static_cast<std::size_t>(v.index); }
   SlotId slot(ValueId v) const { return slots_[index(v)]; }
@@ -74,7 +83,11 @@ class Planner {
     const Slot from = plan_.slot(slot(v));
     if (from.storage == wanted) return slot(v);
     const SlotId to = new_slot(from.type, wanted, from.name);
-    transfer(wanted == Storage::tensor ? Kernel::store : Kernel::load, slot(v), to, why, steps);
+    const bool turned = holds_fields(from.storage) && holds_fields(wanted);
+    transfer(turned                      ? Kernel::turn
+             : wanted == Storage::tensor ? Kernel::store
+                                         : Kernel::load,
+             slot(v), to, why, steps);
     return to;
   }
 
@@ -156,6 +169,35 @@ class Planner {
     Step& step = add(steps, choice.kernel, op, choice.why);
     step.inputs = std::move(inputs);
     for (const ValueId v : op.results) step.outputs.push_back(new_slot(v));
+    turn_if_needed(step.outputs, steps);
+  }
+
+  /// Where a kernel lays its fields down otherwise than their users want them, they are turned once.
+  void turn_if_needed(const std::vector<SlotId>& outputs, std::vector<Step>& steps) {
+    if (outputs.size() != 1 || !holds_fields(plan_.slot(outputs[0]).storage)) return;
+    const std::size_t made = steps.size() - 1;
+    const Slot wanted = plan_.slot(outputs[0]);
+    const Storage own = own_layout(steps[made], wanted.storage);
+    if (own == wanted.storage) return;
+    const SlotId to = outputs[0];
+    const SlotId from = new_slot(wanted.type, own, wanted.name);
+    steps[made].outputs = {from};
+    transfer(Kernel::turn, from, to, "added to fields that lie so", steps);
+  }
+
+  Storage own_layout(const Step& step, Storage wanted) const {
+    switch (step.kernel) {
+      case Kernel::exact:
+        return plan_.slot(step.inputs[1]).storage == Storage::dense_fixed ? Storage::field_rows
+                                                                          : Storage::fields;
+      case Kernel::to_fields: return Storage::fields;
+      case Kernel::sum:
+        for (const SlotId s : step.inputs) {
+          if (plan_.slot(s).storage == Storage::field_rows) return Storage::field_rows;
+        }
+        return Storage::fields;
+      default: return wanted;
+    }
   }
 
   /// The slot that op may overwrite in place of an operand, or a copy of it.
@@ -169,8 +211,18 @@ class Planner {
 
   void advance(OpId id, const Op& op, std::vector<Step>& steps) {
     if (!fixed_.contains(op.operands[3])) return simple(op, steps);
-    const SlotId field = overwritable(id, op.operands[0], op.results[0], steps);
-    Step& step = add(steps, Kernel::advance, op, "only senders that changed are added");
+    const bool dense = plan_.slot(fixed_.at(op.operands[3])).storage == Storage::dense_fixed;
+    const Storage own = dense ? Storage::field_rows : Storage::fields;
+    SlotId field;
+    if (plan_.slot(slot(op.operands[0])).storage == own) {
+      field = overwritable(id, op.operands[0], op.results[0], steps);
+    } else {
+      field = slots_[index(op.results[0])] =
+          in_storage(op.operands[0], own, "as the weight's messages lie", steps);
+    }
+    const bool follows = is_message_of(graph_, op, op.operands[0], op.operands[1]);
+    Step& step = follows ? add(steps, Kernel::follow, op, "senders that changed, or all where many did")
+                         : add(steps, Kernel::advance, op, "only senders that changed are added");
     step.inputs = {field, slot(op.operands[1]), slot(op.operands[2]), fixed_.at(op.operands[3])};
     step.outputs = {field};
   }
@@ -213,7 +265,9 @@ class Planner {
       if (!is_outside(graph_, yielded[i], *op.body)) {
         slots_[index(op.results[i])] = slot(yielded[i]);
       } else {
-        transfer(Kernel::copy, slot(yielded[i]), new_slot(op.results[i]), "yielded as it is", steps);
+        const SlotId to = new_slot(op.results[i]);
+        const bool same = plan_.slot(to).storage == plan_.slot(slot(yielded[i])).storage;
+        transfer(same ? Kernel::copy : Kernel::turn, slot(yielded[i]), to, "yielded as it is", steps);
       }
     }
   }
@@ -277,9 +331,9 @@ class Planner {
     for (std::size_t c = 1; c < op.operands.size(); ++c) {
       const ValueId start = op.operands[c];
       const ValueId argument = body.arguments[first + c - 1];
-      starts.push_back(slot(start));
+      const bool same = plan_.slot(slot(start)).storage == storage(argument);
+      starts.push_back(in_storage(start, storage(argument), "as the carry lies", steps));
       const bool once = std::count(op.operands.begin(), op.operands.end(), start) == 1;
-      const bool same = plan_.slot(slot(start)).storage == storage_of(graph_, argument);
       carries.push_back(once && same && last_uses_.dies_at(start, id) ? slots_[index(argument)] = slot(start)
                                                                       : new_slot(argument));
     }
@@ -303,6 +357,7 @@ class Planner {
 
   const Graph& graph_;
   LastUses last_uses_;
+  FieldLayout layout_;
   Plan plan_;
   std::vector<SlotId> slots_;
   std::map<ValueId, SlotId> fixed_;

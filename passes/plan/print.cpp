@@ -113,6 +113,7 @@ class Printer {
 
   std::string notes(const Step& s) const {
     std::string text;
+    if (s.threads != Threads::one) text += fmt::format(" threads {}", name_in(threads_names, s.threads));
     if (!s.covers.empty()) text += " covers " + quoted(s.covers);
     if (!s.why.empty()) text += " why " + quoted(s.why);
     return text;

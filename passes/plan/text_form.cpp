@@ -12,7 +12,8 @@ std::optional<OpKind> usual_op(Kernel kernel) {
     case Kernel::zero:
     case Kernel::copy:
     case Kernel::load:
-    case Kernel::store: return Step{}.op;
+    case Kernel::store:
+    case Kernel::turn: return Step{}.op;
     case Kernel::slice: return OpKind::slice;
     case Kernel::take_row:
     case Kernel::gather:
@@ -28,7 +29,8 @@ std::optional<OpKind> usual_op(Kernel kernel) {
     case Kernel::correlate: return OpKind::correlate;
     case Kernel::apply:
     case Kernel::update: return OpKind::apply;
-    case Kernel::advance: return OpKind::advance;
+    case Kernel::advance:
+    case Kernel::follow: return OpKind::advance;
     case Kernel::hits: return OpKind::hits;
     case Kernel::scan: return OpKind::scan;
     case Kernel::loop: return OpKind::loop;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace relaxon::executor {
 namespace {
@@ -13,7 +14,7 @@ std::size_t index(SlotId id) { return static_cast<std::size_t>(id.index); }
 
 bool writes_field(const Plan& plan, const Step& step) {
   return std::any_of(step.outputs.begin(), step.outputs.end(),
-                     [&](SlotId s) { return plan.slot(s).storage == Storage::fields; });
+                     [&](SlotId s) { return holds_fields(plan.slot(s).storage); });
 }
 
 }  // namespace
@@ -22,15 +23,42 @@ BoundGuard::BoundGuard(const Plan& plan)
     : plan_(plan),
       terms_(plan.slots.size()),
       parts_(plan.slots.size()),
+      held_(plan.slots.size()),
       source_(plan.slots.size()),
       columns_(plan.slots.size()),
       largest_(plan.slots.size(), 0) {
   for (const Plan::Port& binding : plan.bindings) source_[index(binding.slot)] = binding.slot;
-  // Carries hold what they start from and what their bodies yield; a second walk sees the latter.
-  follow(plan.steps);
-  sums_.clear();
-  follow(plan.steps);
+  // Carries hold what they start from and what their bodies yield, which the next walk sees.
+  std::size_t known = 0;
+  for (std::size_t before = 1; known != before;) {
+    before = known;
+    sums_.clear();
+    follow(plan.steps);
+    known = 0;
+    for (std::size_t i = 0; i < terms_.size(); ++i) known += terms_[i].size() + held_[i].size();
+  }
+  for (std::size_t i = 0; i < plan.slots.size(); ++i) {
+    const SlotId slot{static_cast<std::int32_t>(i)};
+    if (holds_fields(plan.slot(slot).storage)) sums_.push_back({slot});
+  }
   check_updates(plan.steps);
+  find_growing_sums();
+}
+
+/// A sum that is part of itself, in the next iteration, has no bound.
+void BoundGuard::find_growing_sums() {
+  enum class State : std::uint8_t { unseen, open, done };
+  std::vector<State> states(plan_.slots.size(), State::unseen);
+  const std::function<void(SlotId)> visit = [&](SlotId slot) {
+    State& state = states[index(slot)];
+    if (state == State::open) unknown_ = true;
+    if (state != State::unseen) return;
+    state = State::open;
+    for (const SlotId part : parts_[index(slot)]) visit(part);
+    for (const SlotId other : held_[index(slot)]) visit(other);
+    state = State::done;
+  };
+  for (std::size_t i = 0; i < states.size(); ++i) visit(SlotId{static_cast<std::int32_t>(i)});
 }
 
 /// Fields that follow an update in the same batch belong to weights that the check before the batch has not
@@ -50,16 +78,21 @@ void BoundGuard::follow(const std::vector<Step>& steps) {
   for (const Step& step : steps) follow(step);
 }
 
+void BoundGuard::add(SlotId to, const Term& term) {
+  auto& terms = terms_[index(to)];
+  const bool known = std::any_of(terms.begin(), terms.end(), [&](const Term& t) {
+    return t.weight == term.weight && t.table == term.table && t.factor == term.factor &&
+           t.input == term.input;
+  });
+  if (!known) terms.push_back(term);
+}
+
 void BoundGuard::join(SlotId to, SlotId from) {
   if (to == from) return;
-  auto& terms = terms_[index(to)];
-  for (const Term& term : terms_[index(from)]) {
-    const bool known = std::any_of(terms.begin(), terms.end(), [&](const Term& t) {
-      return t.weight == term.weight && t.table == term.table && t.factor == term.factor &&
-             t.input == term.input;
-    });
-    if (!known) terms.push_back(term);
-  }
+  for (const Term& term : terms_[index(from)]) add(to, term);
+  auto& held = held_[index(to)];
+  const bool sum = !parts_[index(from)].empty() || !held_[index(from)].empty();
+  if (sum && std::find(held.begin(), held.end(), from) == held.end()) held.push_back(from);
   if (source_[index(from)].index >= 0) source_[index(to)] = source_[index(from)];
 }
 
@@ -68,15 +101,16 @@ void BoundGuard::follow(const Step& step) {
   switch (step.kernel) {
     case Kernel::quantise: source_[index(step.outputs[0])] = step.inputs[0]; return;
     case Kernel::exact: return set(step.outputs[0], {source_[index(step.inputs[1])], {}, 1, {}});
-    case Kernel::advance: {
-      Term term{source_[index(step.inputs[3])], {}, 1, {}};
-      terms_[index(step.outputs[0])].push_back(term);
-      return;
-    }
+    case Kernel::advance:
+    case Kernel::follow: return add(step.outputs[0], {source_[index(step.inputs[3])], {}, 1, {}});
     case Kernel::load:
+      if (holds_fields(plan_.slot(step.outputs[0]).storage))
+        return set(step.outputs[0], {{}, step.inputs[0], 1, {}});
+      return join(step.outputs[0], step.inputs[0]);
+    case Kernel::turn:
     case Kernel::copy: return join(step.outputs[0], step.inputs[0]);
     case Kernel::gather:
-      if (plan_.slot(step.outputs[0]).storage == Storage::fields)
+      if (holds_fields(plan_.slot(step.outputs[0]).storage))
         return set(step.outputs[0], {{}, step.inputs[0], 1, {}});
       source_[index(step.outputs[0])] = source_[index(step.inputs[0])];
       return;
@@ -96,7 +130,9 @@ void BoundGuard::follow(const Step& step) {
       }
       return set(step.outputs[0], term);
     }
-    case Kernel::to_fields: return join(step.outputs[0], step.inputs[0]);
+    case Kernel::to_fields:
+      if (terms_[index(step.inputs[0])].empty()) unknown_ = true;
+      return join(step.outputs[0], step.inputs[0]);
     case Kernel::sum: {
       sums_.push_back(step.inputs);
       parts_[index(step.outputs[0])] = step.inputs;
@@ -106,7 +142,7 @@ void BoundGuard::follow(const Step& step) {
     case Kernel::margin: {
       std::vector<SlotId> fields;
       for (const SlotId s : step.inputs) {
-        if (plan_.slot(s).storage == Storage::fields) fields.push_back(s);
+        if (holds_fields(plan_.slot(s).storage)) fields.push_back(s);
       }
       sums_.push_back(fields);
       return;
@@ -187,6 +223,7 @@ double BoundGuard::bound(const Term& term, const Memory& memory, bool exact) {
 double BoundGuard::bound(SlotId field, const Memory& memory, bool exact) {
   double largest = 0;
   for (const SlotId part : parts_[index(field)]) largest += bound(part, memory, exact);
+  for (const SlotId other : held_[index(field)]) largest = std::max(largest, bound(other, memory, exact));
   for (const Term& term : terms_[index(field)]) largest = std::max(largest, bound(term, memory, exact));
   return largest;
 }

@@ -47,7 +47,9 @@ class BoundGuard {
 
   void follow(const std::vector<Step>& steps);
   void follow(const Step& step);
+  void add(SlotId to, const Term& term);
   void join(SlotId to, SlotId from);
+  void find_growing_sums();
   void check_updates(const std::vector<Step>& steps);
   double table_bound(SlotId slot, const Memory& memory);
   double bound(const Term& term, const Memory& memory, bool exact);
@@ -57,6 +59,7 @@ class BoundGuard {
   const Plan& plan_;
   std::vector<std::vector<Term>> terms_;    // of each fields slot: whatever it may hold
   std::vector<std::vector<SlotId>> parts_;  // of each fields slot: the messages it is a sum of
+  std::vector<std::vector<SlotId>> held_;   // of each fields slot: sums that it may hold instead
   std::vector<std::vector<SlotId>> sums_;   // slots that are added up together
   std::vector<SlotId> source_;              // of q slots: the weight; of panels: the binding they come from
   std::vector<Columns> columns_;            // of weight slots

@@ -1,8 +1,10 @@
 // Steps that run other steps.
+#include <chrono>
 #include <cstring>
 
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
+#include "runtime/executor/pace.hpp"
 #include "runtime/executor/step.hpp"
 
 namespace relaxon::executor {
@@ -13,6 +15,7 @@ class Loop final : public Runnable {
  public:
   Loop(const Step& step, Context& context)
       : kernel_(step.kernel),
+        shared_(step.threads == Threads::samples),
         count_(step.inputs[0]),
         starts_(step.inputs.begin() + 1, step.inputs.end()),
         carries_(step.outputs),
@@ -22,28 +25,91 @@ class Loop final : public Runnable {
     if (const auto* scan = std::get_if<ScanAttributes>(&step.attributes)) watched_ = scan->until_unchanged;
   }
 
-  void run(Context& c) override {
+  Sharing sharing() const override { return Sharing::team; }
+
+  void run(Context& c, ThreadPart part) override {
     const std::int32_t n = c.place(count_).tensor->data<std::int32_t>()[0];
-    if (n < 0)
-      fail("{}: {} iterations; expected at least 0",
-           info(kernel_ == Kernel::loop ? OpKind::loop : OpKind::scan).name, n);
-    for (std::size_t i = 0; i < carries_.size(); ++i) write(c, starts_[i], carries_[i]);
-    c.frame.loops.push_back(0);
-    for (std::int32_t i = 0; i < n; ++i) {
-      c.frame.loops.back() = i;
-      if (kernel_ == Kernel::loop) {
-        c.place(index_).own_tensor(DType::i32, {}).data<std::int32_t>()[0] = i;
-        c.frame.wide = !c.guard.fits_int32(c.memory);
-      }
-      for (const auto& step : body_) step->run(c);
-      const bool stop = !watched_.empty() && unchanged(c);
-      for (std::size_t k = 0; k < carries_.size(); ++k) write(c, yielded_[k], carries_[k]);
-      if (stop) break;
+    const ThreadPart samples = shared_ ? c.samples : ThreadPart{};
+    const std::int32_t begin = share(n, samples.index, samples.count);
+    const std::int32_t end = share(n, samples.index + 1, samples.count);
+    if (part.first()) start(c, n);
+    if (part.count == 1) {
+      iterate(c, part, begin, end);
+    } else if (kernel_ == Kernel::loop && c.team.only_if_faster()) {
+      iterate_as_pays(c, part, begin, end);
+    } else {
+      c.team.barrier();
+      iterate(c, part, begin, end);
     }
-    c.frame.loops.pop_back();
+    if (part.first()) c.frame.loops.pop_back();
   }
 
  private:
+  static std::int32_t share(std::int32_t n, int index, int count) {
+    return static_cast<std::int32_t>(std::int64_t{n} * index / count);
+  }
+
+  /// Ends with all threads in step.
+  void iterate(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
+    for (std::int32_t i = begin; i < end; ++i) {
+      if (part.first()) begin_iteration(c, i);
+      run_steps(body_, c, part);
+      if (part.first()) stop_[i % 2] = end_iteration(c);
+      if (part.count > 1) c.team.barrier();
+      if (stop_[i % 2]) break;  // the other one may be the next iteration's already
+    }
+  }
+
+  /// The first thread takes the time and says how it goes on.
+  void iterate_as_pays(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
+    if (part.first() && begin < end) stretch_[0] = pace_.next(end - begin);
+    c.team.barrier();
+    for (std::int32_t k = 0; begin < end; ++k) {
+      const Pace::Stretch stretch = stretch_[k % 2];
+      const std::int32_t stop = begin + stretch.iterations;
+      const auto time = std::chrono::steady_clock::now();
+      if (!stretch.alone) iterate(c, part, begin, stop);
+      if (stretch.alone && part.first()) iterate(c, {}, begin, stop);
+      begin = stop;
+      if (part.first()) {
+        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - time;
+        pace_.took(stretch, taken.count());
+        if (begin < end) stretch_[(k + 1) % 2] = pace_.next(end - begin);
+      }
+      c.team.barrier();
+    }
+  }
+
+  void start(Context& c, std::int32_t n) {
+    if (n < 0)
+      fail("{}: {} iterations; expected at least 0",
+           info(kernel_ == Kernel::loop ? OpKind::loop : OpKind::scan).name, n);
+    for (std::size_t i = 0; i < carries_.size(); ++i) {
+      write(c, starts_[i], carries_[i]);
+      // Shares are added up: only the first counts what the loop starts from.
+      if (shared_ && !c.samples.first()) {
+        Place& carry = c.place(carries_[i]);
+        Tensor& zeros = carry.own_tensor(carry.tensor->dtype(), carry.tensor->shape());
+        std::memset(zeros.raw(), 0, zeros.bytes());
+      }
+    }
+    c.frame.loops.push_back(0);
+  }
+
+  void begin_iteration(Context& c, std::int32_t i) {
+    c.frame.loops.back() = i;
+    if (kernel_ != Kernel::loop) return;
+    c.place(index_).own_tensor(DType::i32, {}).data<std::int32_t>()[0] = i;
+    c.frame.wide = !c.guard.fits_int32(c.memory);
+  }
+
+  /// Whether it was the last one.
+  bool end_iteration(Context& c) {
+    const bool fixed_point = !watched_.empty() && unchanged(c);
+    for (std::size_t k = 0; k < carries_.size(); ++k) write(c, yielded_[k], carries_[k]);
+    return fixed_point;
+  }
+
   void write(Context& c, SlotId from, SlotId to) {
     if (from == to) return;
     Place& target = c.place(to);
@@ -69,6 +135,10 @@ class Loop final : public Runnable {
   }
 
   Kernel kernel_;
+  bool shared_;
+  bool stop_[2] = {};  // of even and odd iterations
+  Pace pace_;
+  Pace::Stretch stretch_[2];  // of even and odd stretches
   SlotId count_, index_;
   std::vector<SlotId> starts_, carries_, yielded_;
   std::vector<std::int32_t> watched_;
@@ -99,6 +169,37 @@ std::unique_ptr<Runnable> make_runnable(const Step& step, Context& context) {
     if (auto made = make(step, context)) return make_generated_step(step, context, std::move(made));
   }
   internal_error("no step for kernel {}", name_in(kernel_names, step.kernel));
+}
+
+void run_steps(const Runnables& steps, Context& c, ThreadPart part) {
+  if (part.count == 1) {
+    for (const auto& step : steps) {
+      step->run(c, part);
+      if (step->finishes()) step->finish(c);
+    }
+    return;
+  }
+  bool first_is_ahead = false;
+  for (const auto& step : steps) {
+    const Sharing sharing = step->sharing();
+    if (sharing == Sharing::first) {
+      if (part.first()) {
+        step->run(c, {});
+        if (step->finishes()) step->finish(c);
+      }
+      first_is_ahead = true;
+      continue;
+    }
+    if (first_is_ahead) c.team.barrier();
+    step->run(c, part);
+    first_is_ahead = false;
+    if (sharing == Sharing::team) continue;
+    c.team.barrier();
+    if (step->finishes()) {
+      if (part.first()) step->finish(c);
+      first_is_ahead = true;
+    }
+  }
 }
 
 Runnables make_runnables(const std::vector<Step>& steps, Context& context) {

@@ -46,9 +46,10 @@ void zero(Context& c, SlotId to) {
 }
 
 /// Rows of a table, as panels.
-void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to) {
+void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to, ThreadPart part = {}) {
   const Tensor& t = *table.tensor;
   const Frame& f = c.frame;
+  const Units units = units_of(to.units, part);  // of fields; others come whole
   switch (to.slot->storage) {
     case Storage::signs:
       return c.kernels.gather_signs(t.data<std::int8_t>().data(), to.units, rows, f.batch, to.signs(f));
@@ -59,10 +60,16 @@ void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to)
       return c.kernels.gather_reals(t.data<float>().data(), to.units, rows, f.batch, to.as<float>());
     case Storage::fields:
       if (f.wide)
-        return c.kernels.gather_fields64(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+        return c.kernels.gather_fields64(t.data<std::int64_t>().data(), units, rows, f.batch,
                                          to.as<std::int64_t>());
-      return c.kernels.gather_fields32(t.data<std::int64_t>().data(), to.units, rows, f.batch,
+      return c.kernels.gather_fields32(t.data<std::int64_t>().data(), units, rows, f.batch,
                                        to.as<std::int32_t>());
+    case Storage::field_rows:
+      if (f.wide)
+        return c.kernels.gather_field_rows64(t.data<std::int64_t>().data(), units, rows, f.batch,
+                                             to.as<std::int64_t>());
+      return c.kernels.gather_field_rows32(t.data<std::int64_t>().data(), units, rows, f.batch,
+                                           to.as<std::int32_t>());
     default: break;
   }
   // Pairs are labels: few numbers.
@@ -89,6 +96,24 @@ void check_rows(const Place& table, const Tensor& rows) {
   for (const std::int32_t i : rows.data<std::int32_t>()) {
     if (i < 0 || i >= n) fail("take: index {} of a table of {} rows", i, n);
   }
+}
+
+/// Fields by lane become fields by sample, or the other way round.
+void turn(Context& c, SlotId from, SlotId to) {
+  const Place& source = c.place(from);
+  const Place& target = c.place(to);
+  const auto run = [&]<class T>(auto kernel, T) {
+    if (target.slot->storage == Storage::field_rows)
+      return kernel(source.as<const T>(), source.units, c.frame.panels, target.as<T>());
+    const T* rows = source.as<const T>();
+    const std::int64_t units = source.units, stride = row_stride(units);
+    for (std::int64_t i = 0; i < c.frame.panels * units; ++i) {
+      for (std::int64_t lane = 0; lane < lanes; ++lane)
+        target.as<T>()[i * lanes + lane] = rows[(i / units * lanes + lane) * stride + i % units];
+    }
+  };
+  if (c.frame.wide) return run(c.kernels.turn_fields64, std::int64_t{});
+  run(c.kernels.turn_fields32, std::int32_t{});
 }
 
 std::unique_ptr<Runnable> make_slice(const Step& step) {
@@ -156,14 +181,16 @@ std::unique_ptr<Runnable> make_data_step(const Step& step, Context&) {
       return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) {
         c.place(to).tensor = std::make_shared<const Tensor>(to_tensor(c.place(from), c.frame));
       });
+    case Kernel::turn:
+      return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { turn(c, from, to); });
     case Kernel::slice: return make_slice(step);
     case Kernel::take_row: return make_take_row(step);
     case Kernel::gather_index: return make_gather_index(step);
     case Kernel::gather:
-      return runnable([in = step.inputs, to = step.outputs[0]](Context& c) {
+      return shared_runnable(step, [in = step.inputs, to = step.outputs[0]](Context& c, ThreadPart part) {
         const Tensor& rows = *c.place(in[1]).tensor;
         check_rows(c.place(in[0]), rows);
-        gather(c, c.place(in[0]), rows.data<std::int32_t>().data(), c.place(to));
+        gather(c, c.place(in[0]), rows.data<std::int32_t>().data(), c.place(to), part);
       });
     default: return nullptr;
   }

@@ -6,107 +6,126 @@
 namespace relaxon::executor {
 namespace {
 
-std::vector<SlotId> messages_of(const Step& step, const Plan& plan) {
-  std::vector<SlotId> messages;
-  for (const SlotId s : step.inputs) {
-    if (plan.slot(s).storage == Storage::fields) messages.push_back(s);
-  }
-  return messages;
-}
-
-/// Pointers to messages, as the kernels want them.
-class Messages {
+/// The fields that a step adds up, as the kernels want them.
+class FieldSum {
  public:
-  Messages(const Step& step, const Plan& plan)
-      : slots_(messages_of(step, plan)), narrow_(slots_.size()), wide_(slots_.size()) {}
+  FieldSum(const Step& step, const Context& c) {
+    for (const SlotId s : step.inputs) {
+      const Storage storage = c.plan.slot(s).storage;
+      if (storage == Storage::fields) by_lane_.push_back(s);
+      if (storage == Storage::field_rows) by_sample_.push_back(s);
+    }
+    pointers_.assign(static_cast<std::size_t>(c.team.size()),
+                     std::vector<const void*>(by_lane_.size() + by_sample_.size()));
+  }
 
-  const std::int32_t* const* narrow(Context& c) {
-    for (std::size_t i = 0; i < slots_.size(); ++i) narrow_[i] = c.place(slots_[i]).as<const std::int32_t>();
-    return narrow_.data();
+  /// Calls run(messages) with the messages as T = int32 or int64.
+  template <class Run>
+  void visit(Context& c, ThreadPart part, Run run) {
+    std::vector<const void*>& pointers = pointers_[static_cast<std::size_t>(part.index)];
+    std::size_t i = 0;
+    for (const SlotId s : by_lane_) pointers[i++] = c.place(s).data;
+    for (const SlotId s : by_sample_) pointers[i++] = c.place(s).data;
+    if (c.frame.wide) return run(messages<std::int64_t>(pointers));
+    run(messages<std::int32_t>(pointers));
   }
-  const std::int64_t* const* wide(Context& c) {
-    for (std::size_t i = 0; i < slots_.size(); ++i) wide_[i] = c.place(slots_[i]).as<const std::int64_t>();
-    return wide_.data();
-  }
-  std::int64_t count() const { return static_cast<std::int64_t>(slots_.size()); }
 
  private:
-  std::vector<SlotId> slots_;
-  std::vector<const std::int32_t*> narrow_;
-  std::vector<const std::int64_t*> wide_;
+  template <class T>
+  Messages<T> messages(const std::vector<const void*>& pointers) const {
+    const auto* first = reinterpret_cast<const T* const*>(pointers.data());
+    const auto lane_count = static_cast<std::int64_t>(by_lane_.size());
+    return {first, lane_count, first + lane_count, static_cast<std::int64_t>(by_sample_.size())};
+  }
+
+  std::vector<SlotId> by_lane_, by_sample_;
+  std::vector<std::vector<const void*>> pointers_;  // of each part
 };
 
-std::unique_ptr<Runnable> make_sum(const Step& step, const Plan& plan) {
-  return runnable([m = Messages(step, plan), out = step.outputs[0]](Context& c) mutable {
-    const Place& to = c.place(out);
-    const std::int64_t n = c.frame.panels * to.units * lanes;
-    if (c.frame.wide) return c.kernels.sum64(m.wide(c), m.count(), n, to.as<std::int64_t>());
-    c.kernels.sum32(m.narrow(c), m.count(), n, to.as<std::int32_t>());
-  });
+std::unique_ptr<Runnable> make_sum(const Step& step, const Context& context) {
+  return shared_runnable(
+      step, [m = FieldSum(step, context), out = step.outputs[0]](Context& c, ThreadPart part) mutable {
+        const Place& to = c.place(out);
+        m.visit(c, part, [&]<class T>(const Messages<T>& messages) {
+          of_width<T>(c.kernels.sum32, c.kernels.sum64)(messages, units_of(to.units, part), c.frame.panels,
+                                                        to.as<T>());
+        });
+      });
 }
 
-std::unique_ptr<Runnable> make_sign(const Step& step, const Plan& plan) {
-  return runnable([m = Messages(step, plan), out = step.outputs[0]](Context& c) mutable {
-    const Frame& f = c.frame;
-    const Place& to = c.place(out);
-    if (f.wide) return c.kernels.sum_sign64(m.wide(c), m.count(), to.units, f.batch, to.signs(f), nullptr);
-    c.kernels.sum_sign32(m.narrow(c), m.count(), to.units, f.batch, to.signs(f), nullptr);
-  });
+std::unique_ptr<Runnable> make_sign(const Step& step, const Context& context) {
+  return shared_runnable(
+      step, [m = FieldSum(step, context), out = step.outputs[0]](Context& c, ThreadPart part) mutable {
+        const Place& to = c.place(out);
+        m.visit(c, part, [&]<class T>(const Messages<T>& messages) {
+          of_width<T>(c.kernels.sum_sign32, c.kernels.sum_sign64)(messages, units_of(to.units, part),
+                                                                  c.frame.batch, to.signs(c.frame));
+        });
+      });
 }
 
-class Margin final : public Runnable {
+class Margin final : public SharedStep {
  public:
   /// Inputs: fused, the messages, then target and margin; alone, target, field, margin.
-  Margin(const Step& step, const Plan& plan)
-      : messages_(step, plan), margin_(step.inputs.back()), out_(step.outputs[0]) {
-    const bool fused = plan.slot(step.inputs.front()).storage == Storage::fields;
+  Margin(const Step& step, const Context& c)
+      : SharedStep(step), messages_(step, c), margin_(step.inputs.back()), out_(step.outputs[0]) {
+    const bool fused = holds_fields(c.plan.slot(step.inputs.front()).storage);
+    prepared_.resize(static_cast<std::size_t>(c.team.size()));
     target_ = fused ? step.inputs[step.inputs.size() - 2] : step.inputs.front();
   }
 
-  void run(Context& c) override {
+  void run(Context& c, ThreadPart part) override {
     const Frame& f = c.frame;
     const Place& t = c.place(target_);
     const SignsOut v = c.place(out_).signs(f);
-    const std::int64_t n = messages_.count();
-    if (run_ != f.run) prepare(c);
-    if (t.slot->storage == Storage::signs) {
-      if (f.wide)
-        return c.kernels.sum_error64(messages_.wide(c), n, t.signs_in(f), fixed_.data(), t.units, f.panels,
-                                     v);
-      return c.kernels.sum_error32(messages_.narrow(c), n, t.signs_in(f), fixed_.data(), t.units, f.panels,
-                                   v);
-    }
-    const float a = t.slot->type.a, b = t.slot->type.b;
-    const float* margin = c.place(margin_).tensor->data<float>().data();
-    if (f.wide)
-      return c.kernels.sum_pair_error64(messages_.wide(c), n, t.signs_in(f), a, b, margin, c.plan.fixed_bits,
-                                        t.units, f.panels, v);
-    c.kernels.sum_pair_error32(messages_.narrow(c), n, t.signs_in(f), a, b, margin, c.plan.fixed_bits,
-                               t.units, f.panels, v);
+    const Units units = units_of(t.units, part);
+    Prepared& own = prepared_[static_cast<std::size_t>(part.index)];
+    if (own.run != f.run) prepare(c, own);
+    messages_.visit(c, part, [&]<class T>(const Messages<T>& messages) {
+      if (t.slot->storage == Storage::signs) {
+        return of_width<T>(c.kernels.sum_error32, c.kernels.sum_error64)(
+            messages, t.signs_in(f), own.fixed.data(), units, f.panels, v);
+      }
+      of_width<T>(c.kernels.sum_pair_error32, c.kernels.sum_pair_error64)(
+          messages, t.signs_in(f), t.slot->type.a, t.slot->type.b,
+          c.place(margin_).tensor->template data<float>().data(), c.plan.fixed_bits, units, f.panels, v);
+    });
   }
 
  private:
-  /// Thresholds as integers: margins are bindings, the same for a whole run.
-  void prepare(Context& c) {
-    run_ = c.frame.run;
-    fixed_.clear();
+  /// Thresholds as integers: margins are bindings, the same for a whole run. Each part has its own.
+  struct Prepared {
+    std::vector<std::int64_t> fixed;
+    std::uint64_t run = 0;
+  };
+  void prepare(Context& c, Prepared& own) {
+    own.run = c.frame.run;
+    own.fixed.clear();
     for (const float m : c.place(margin_).tensor->data<float>())
-      fixed_.push_back(threshold_to_fixed(m, c.plan.fixed_bits));
+      own.fixed.push_back(threshold_to_fixed(m, c.plan.fixed_bits));
   }
 
-  Messages messages_;
+  FieldSum messages_;
   SlotId target_, margin_, out_;
-  std::vector<std::int64_t> fixed_;
-  std::uint64_t run_ = 0;
+  std::vector<Prepared> prepared_;
 };
 
 std::unique_ptr<Runnable> make_to_reals(const Step& step) {
   return runnable([in = step.inputs[0], out = step.outputs[0]](Context& c) {
     const Place& from = c.place(in);
     float* to = c.place(out).as<float>();
-    const std::int64_t n = c.frame.panels * from.units * lanes;
     const auto convert = [&](const auto* h) {
-      for (std::int64_t i = 0; i < n; ++i) to[i] = from_fixed(h[i], c.plan.fixed_bits);
+      if (from.slot->storage == Storage::fields) {
+        const std::int64_t n = c.frame.panels * from.units * lanes;
+        for (std::int64_t i = 0; i < n; ++i) to[i] = from_fixed(h[i], c.plan.fixed_bits);
+        return;
+      }
+      for (std::int64_t b = 0; b < c.frame.batch; ++b) {
+        for (std::int64_t k = 0; k < from.units; ++k) {
+          to[(b / lanes * from.units + k) * lanes + b % lanes] =
+              from_fixed(h[b * row_stride(from.units) + k], c.plan.fixed_bits);
+        }
+      }
     };
     if (c.frame.wide) return convert(from.as<std::int64_t>());
     convert(from.as<std::int32_t>());
@@ -134,9 +153,9 @@ std::unique_ptr<Runnable> make_hits(const Step& step) {
 
 std::unique_ptr<Runnable> make_epilogue_step(const Step& step, Context& context) {
   switch (step.kernel) {
-    case Kernel::sum: return make_sum(step, context.plan);
-    case Kernel::sign: return make_sign(step, context.plan);
-    case Kernel::margin: return std::make_unique<Margin>(step, context.plan);
+    case Kernel::sum: return make_sum(step, context);
+    case Kernel::sign: return make_sign(step, context);
+    case Kernel::margin: return std::make_unique<Margin>(step, context);
     case Kernel::to_reals: return make_to_reals(step);
     case Kernel::hits: return make_hits(step);
     default: return nullptr;

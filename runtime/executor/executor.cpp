@@ -17,15 +17,22 @@ using executor::Memory;
 
 class Executor final : public Program {
  public:
-  Executor(Graph lowered, Plan plan, Isa isa, jit::Compiled generated)
+  Executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team, ThreadPart samples,
+           jit::Compiled generated)
       : Program(std::move(lowered)),
         generated_(std::move(generated)),
         plan_(std::move(plan)),
-        memory_(plan_),
+        team_(std::move(team)),
+        memory_(plan_, team_->size()),
         guard_(plan_),
-        context_{plan_, memory_, guard_, kernels(isa), isa, generated_.code.get(), {}, nullptr},
+        context_{plan_, memory_, guard_,  kernels(isa), isa, generated_.code.get(),
+                 {},    *team_,  nullptr, samples},
         steps_(executor::make_runnables(plan_.steps, context_)) {
-    for (const Step& step : plan_.steps) writes_fields_.push_back(holds_fields(step));
+    const auto first = std::find_if(plan_.steps.begin(), plan_.steps.end(),
+                                    [&](const Step& step) { return writes_fields(step); });
+    // Loops over batches decide for each batch.
+    steps_.insert(steps_.begin() + (first - plan_.steps.begin()),
+                  executor::runnable([](Context& c) { c.frame.wide = !c.guard.fits_int32(c.memory); }));
   }
 
   std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes) override {
@@ -39,14 +46,7 @@ class Executor final : public Program {
     ++context_.frame.run;
     context_.probes = &probes;
     guard_.start_run();
-    bool decided = false;
-    for (std::size_t i = 0; i < steps_.size(); ++i) {
-      if (!decided && writes_fields_[i]) {
-        context_.frame.wide = !guard_.fits_int32(memory_);
-        decided = true;
-      }
-      steps_[i]->run(context_);
-    }
+    team_->run([&](ThreadPart part) { executor::run_steps(steps_, context_, part); });
     std::vector<TensorPtr> results;
     for (const Plan::Port& result : plan_.results) {
       // The slot keeps its tensor to itself: the caller's stays as it is when the plan runs again.
@@ -56,16 +56,16 @@ class Executor final : public Program {
     return results;
   }
 
- const jit::CodeReport* code_report() const override {
+  const jit::CodeReport* code_report() const override {
     return generated_.code ? &generated_.report : nullptr;
   }
 
  private:
-  bool holds_fields(const Step& step) const {
-    const auto is_field = [&](SlotId s) { return plan_.slot(s).storage == Storage::fields; };
+  bool writes_fields(const Step& step) const {
+    const auto is_field = [&](SlotId s) { return holds_fields(plan_.slot(s).storage); };
     return std::any_of(step.outputs.begin(), step.outputs.end(), is_field) ||
            (step.kernel == Kernel::scan &&
-            std::any_of(step.body.begin(), step.body.end(), [&](const Step& s) { return holds_fields(s); }));
+            std::any_of(step.body.begin(), step.body.end(), [&](const Step& s) { return writes_fields(s); }));
   }
 
   /// Samples in the largest batch that slices of these arguments can make.
@@ -117,18 +117,60 @@ class Executor final : public Program {
 
   jit::Compiled generated_;
   Plan plan_;
+  std::shared_ptr<ThreadTeam> team_;
   Memory memory_;
   executor::BoundGuard guard_;
   Context context_;
   executor::Runnables steps_;
-  std::vector<bool> writes_fields_;
   std::map<SlotId, TensorPtr> watched_;
+};
+
+/// Runs a plan whose loop over batches is shared out, an executor a thread, and adds up what they counted.
+class SampleExecutor final : public Program {
+ public:
+  SampleExecutor(Graph lowered, const Plan& plan, Isa isa, std::shared_ptr<ThreadTeam> team,
+                 const jit::Compiled& generated)
+      : Program(lowered), team_(std::move(team)) {
+    for (int i = 0; i < team_->size(); ++i) {
+      executors_.push_back(std::make_unique<Executor>(lowered, plan, isa, std::make_shared<ThreadTeam>(1),
+                                                      ThreadPart{i, team_->size()}, generated));
+    }
+  }
+
+  const jit::CodeReport* code_report() const override { return executors_[0]->code_report(); }
+
+  std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes) override {
+    std::vector<std::vector<TensorPtr>> results(executors_.size());
+    team_->run([&](ThreadPart part) {
+      const auto i = static_cast<std::size_t>(part.index);
+      results[i] = executors_[i]->run(arguments, probes);
+    });
+    std::vector<TensorPtr> sums;
+    for (std::size_t r = 0; r < results[0].size(); ++r) {
+      Tensor sum = *results[0][r];
+      for (std::size_t i = 1; i < results.size(); ++i)
+        sum.data<std::int64_t>()[0] += results[i][r]->data<std::int64_t>()[0];
+      sums.push_back(std::make_shared<const Tensor>(std::move(sum)));
+    }
+    return sums;
+  }
+
+ private:
+  std::shared_ptr<ThreadTeam> team_;
+  std::vector<std::unique_ptr<Executor>> executors_;
 };
 
 }  // namespace
 
-std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, jit::Compiled generated) {
-  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(generated));
+std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
+                                       jit::Compiled generated) {
+  if (!team) team = std::make_shared<ThreadTeam>(1);
+  const bool samples = std::any_of(plan.steps.begin(), plan.steps.end(),
+                                   [](const Step& step) { return step.threads == Threads::samples; });
+  if (samples && team->size() > 1)
+    return std::make_unique<SampleExecutor>(std::move(lowered), plan, isa, std::move(team), generated);
+  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(team), ThreadPart{},
+                                    std::move(generated));
 }
 
 }  // namespace relaxon

@@ -7,11 +7,14 @@
 #include "runtime/jit/code.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/program.hpp"
+#include "runtime/thread_team.hpp"
 
 namespace relaxon {
 
-/// A program that runs `plan`, made from `lowered`, whose bindings and results it has: with the functions that
-/// were generated for it, if any, and with the kernels of an instruction set.
-std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, jit::Compiled generated = {});
+/// A program that runs `plan`, made from `lowered`, whose bindings and results it has, on the threads of a
+/// team (none: the caller's): with the functions that were generated for it, if any, and with the kernels of
+/// an instruction set.
+std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
+                                       jit::Compiled generated = {});
 
 }  // namespace relaxon

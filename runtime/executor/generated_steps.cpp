@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <mutex>
 
 #include "core/fixed_point.hpp"
 #include "runtime/executor/step.hpp"
@@ -11,7 +12,6 @@ namespace relaxon::executor {
 namespace {
 
 using jit::Function;
-using Operands = std::vector<void*>;
 
 void* pointer(const void* p) { return const_cast<void*>(p); }
 
@@ -30,149 +30,157 @@ bool all_signs(const Place& x, const Frame& f) {
   return true;
 }
 
-/// Whether both planes of a state are 0, as at the start of a batch.
-bool all_zeros(const Place& x, const Frame& f) {
-  const SignsIn s = x.signs_in(f);
-  const std::int64_t n = 2 * f.panels * x.units;  // the planes lie one after the other
-  constexpr std::int64_t block = 256;
-  for (std::int64_t i = 0; i < n; i += block) {
-    Mask any = 0;
-    for (std::int64_t j = i; j < std::min(n, i + block); ++j) any = static_cast<Mask>(any | s.plus[j]);
-    if (any != 0) return false;
+/// The operands of one call.
+class Operands {
+ public:
+  Operands(std::initializer_list<void*> pointers) {
+    for (void* p : pointers) add(p);
   }
-  return true;
-}
+  void add(void* p) { pointers_.at(count_++) = p; }
+  void* const* data() const { return pointers_.data(); }
 
-/// A step with one function.
+ private:
+  std::array<void*, 16> pointers_;
+  std::size_t count_ = 0;
+};
+
+/// A step with one function, beside the kernel table's.
 class GeneratedStep : public Runnable {
  public:
   GeneratedStep(const Step& step, Function function, std::unique_ptr<Runnable> table)
-      : function_(function), table_(std::move(table)), inputs_(step.inputs), outputs_(step.outputs) {}
+      : function_(function), inputs_(step.inputs), outputs_(step.outputs), table_(std::move(table)) {}
 
-  void run(Context& c) final {
-    if (!call(c)) table_->run(c);
+  Sharing sharing() const override { return table_->sharing(); }
+  void run(Context& c, ThreadPart part) final {
+    if (!call(c, part)) table_->run(c, part);
   }
+  bool finishes() const override { return table_->finishes(); }
+  void finish(Context& c) override { table_->finish(c); }
 
  protected:
-  /// Runs the function; false: the table's step must run.
-  virtual bool call(Context& c) = 0;
+  /// Runs the function; false: the table's step must run. The same for all parts, or numbers that don't fit.
+  virtual bool call(Context& c, ThreadPart part) = 0;
 
-  std::int64_t invoke(Context& c, std::int64_t units) {
-    return function_(operands_.data(), c.frame.batch, 0, units);
+  std::int64_t invoke(const Context& c, const Operands& operands, Units units) const {
+    return function_(operands.data(), c.frame.batch, units.begin, units.end);
   }
 
   Function function_;
-  std::unique_ptr<Runnable> table_;
   std::vector<SlotId> inputs_, outputs_;
-  Operands operands_;
+  std::unique_ptr<Runnable> table_;
 };
 
 class QuantiseStep final : public GeneratedStep {
  public:
   using GeneratedStep::GeneratedStep;
-  bool call(Context& c) override {
+  bool call(Context& c, ThreadPart part) override {
     const Place& w = c.place(inputs_[0]);
-    operands_ = {w.data, c.place(outputs_[0]).data};
-    return invoke(c, w.entries()) < 0;
+    return invoke(c, {w.data, c.place(outputs_[0]).data}, units_of(w.entries(), part)) < 0;
   }
 };
 
 class ToFieldsStep final : public GeneratedStep {
  public:
   using GeneratedStep::GeneratedStep;
-  bool call(Context& c) override {
+  bool call(Context& c, ThreadPart part) override {
     if (c.frame.wide) return false;
     const Place& h = c.place(outputs_[0]);
-    operands_ = {c.place(inputs_[0]).data, h.data};
-    return invoke(c, h.units) < 0;
+    return invoke(c, {c.place(inputs_[0]).data, h.data}, units_of(h.units, part)) < 0;
   }
 };
 
-/// Sums of fields, and what becomes of them.
+/// The fields that a step adds up.
+Operands messages_of(Context& c, const std::vector<SlotId>& inputs) {
+  Operands operands{};
+  for (const SlotId s : inputs) {
+    if (c.place(s).slot->storage == Storage::fields) operands.add(c.place(s).data);
+  }
+  return operands;
+}
+
+/// Sums of fields, and their signs.
 class SumStep final : public GeneratedStep {
  public:
   using GeneratedStep::GeneratedStep;
-  bool call(Context& c) override {
+  bool call(Context& c, ThreadPart part) override {
     if (c.frame.wide) return false;
     const Place& out = c.place(outputs_[0]);
-    operands_.clear();
-    for (const SlotId s : inputs_) {
-      if (c.place(s).slot->storage == Storage::fields) operands_.push_back(c.place(s).data);
-    }
+    Operands operands = messages_of(c, inputs_);
     if (out.slot->storage == Storage::fields) {
-      operands_.push_back(out.data);
+      operands.add(out.data);
     } else {
-      const SignsOut planes = out.signs(c.frame);
-      operands_.insert(operands_.end(), {planes.plus, planes.minus});
+      operands.add(out.signs(c.frame).plus);
+      operands.add(out.signs(c.frame).minus);
     }
-    invoke(c, out.units);
+    invoke(c, operands, units_of(out.units, part));
     return true;
   }
 };
 
 class MarginStep final : public GeneratedStep {
  public:
-  MarginStep(const Step& step, Function function, std::unique_ptr<Runnable> table, const Plan& plan)
-      : GeneratedStep(step, function, std::move(table)) {
-    const bool fused = plan.slot(inputs_.front()).storage == Storage::fields;
+  MarginStep(const Step& step, Function function, std::unique_ptr<Runnable> table, const Context& c)
+      : GeneratedStep(step, function, std::move(table)), prepared_(static_cast<std::size_t>(c.team.size())) {
+    const bool fused = holds_fields(c.plan.slot(inputs_.front()).storage);
     target_ = fused ? inputs_[inputs_.size() - 2] : inputs_.front();
   }
-  bool call(Context& c) override {
+  bool call(Context& c, ThreadPart part) override {
     if (c.frame.wide) return false;
-    if (run_ != c.frame.run) prepare(c);
     const Place& t = c.place(target_);
     const SignsIn target = t.signs_in(c.frame);
     const SignsOut errors = c.place(outputs_[0]).signs(c.frame);
-    operands_.clear();
-    for (const SlotId s : inputs_) {
-      if (c.place(s).slot->storage == Storage::fields) operands_.push_back(c.place(s).data);
-    }
-    const void* margins = margins_.data();
-    if (t.slot->storage == Storage::pair) margins = c.place(inputs_.back()).tensor->raw();
-    operands_.insert(operands_.end(), {pointer(target.plus), pointer(target.minus), pointer(margins),
-                                       errors.plus, errors.minus});
-    invoke(c, t.units);
+    Operands operands = messages_of(c, inputs_);
+    operands.add(pointer(target.plus));
+    operands.add(pointer(target.minus));
+    operands.add(
+        pointer(t.slot->storage == Storage::pair ? c.place(inputs_.back()).tensor->raw() : margins(c, part)));
+    operands.add(errors.plus);
+    operands.add(errors.minus);
+    invoke(c, operands, units_of(t.units, part));
     return true;
   }
 
  private:
+  struct Prepared {
+    std::vector<std::int32_t> margins;
+    std::uint64_t run = 0;
+  };
   /// Margins are bindings, the same for a whole run. No field reaches the bound they are cut to.
-  void prepare(Context& c) {
-    run_ = c.frame.run;
-    margins_.clear();
+  const void* margins(Context& c, ThreadPart part) {
+    Prepared& own = prepared_[static_cast<std::size_t>(part.index)];
+    if (own.run == c.frame.run) return own.margins.data();
+    own.run = c.frame.run;
+    own.margins.clear();
     for (const float m : c.place(inputs_.back()).tensor->data<float>()) {
       const std::int64_t fixed = threshold_to_fixed(m, c.plan.fixed_bits);
-      margins_.push_back(static_cast<std::int32_t>(std::clamp<std::int64_t>(fixed, -INT32_MAX, INT32_MAX)));
+      own.margins.push_back(
+          static_cast<std::int32_t>(std::clamp<std::int64_t>(fixed, -INT32_MAX, INT32_MAX)));
     }
+    return own.margins.data();
   }
 
   SlotId target_;
-  std::vector<std::int32_t> margins_;
-  std::uint64_t run_ = 0;
+  std::vector<Prepared> prepared_;
 };
 
-/// A pattern's order and stream, made again when the pattern is another one.
+/// What a ColumnStream needs of a pattern, made again when the pattern is another one.
 class PatternStream {
  public:
   explicit PatternStream(jit::ColumnStream kind) : kind_(kind) {}
 
-  /// Offsets, stream, order.
-  std::array<void*, 3> operands(const ColumnIndex& index, Isa isa) {
+  /// For any thread.
+  void* data(const ColumnIndex& index, Isa isa) {
+    const std::lock_guard lock(mutex_);
     if (index_ != &index) prepare(index, jit::ColumnStream::tile(isa));
-    return {pointer(index.offsets.data()),
-            kind_.short_indices() ? pointer(short_stream_.data()) : pointer(stream_.data()), order_.data()};
+    return kind_.short_indices() ? pointer(short_stream_.data()) : pointer(stream_.data());
   }
 
  private:
   void prepare(const ColumnIndex& index, std::int64_t tile) {
     index_ = &index;
-    order_.resize(static_cast<std::size_t>(index.receivers));
-    for (std::size_t k = 0; k < order_.size(); ++k) order_[k] = static_cast<std::int32_t>(k);
     stream_.clear();
-    for (std::int64_t first = 0; first < index.receivers; first += jit::ColumnStream::block) {
-      const std::int64_t last = std::min(index.receivers, first + jit::ColumnStream::block);
-      std::stable_sort(order_.begin() + first, order_.begin() + last,
-                       [&](std::int32_t a, std::int32_t b) { return length(a) < length(b); });
+    for (std::int64_t first = 0; first < index.receivers; first += unit_block) {
+      const std::int64_t last = std::min(index.receivers, first + unit_block);
       std::int64_t k = first;
       for (; k + tile <= last; k += tile) append_tile(k, tile);
       for (; k < last; ++k) append_tile(k, 1);
@@ -184,7 +192,7 @@ class PatternStream {
     return index_->offsets[static_cast<std::size_t>(k) + 1] - index_->offsets[static_cast<std::size_t>(k)];
   }
   void append_tile(std::int64_t first, std::int64_t columns) {
-    const std::int32_t* column = order_.data() + first;
+    const std::int32_t* column = index_->order.data() + first;
     const std::int32_t together = length(column[0]);
     for (std::int32_t i = 0; i < together; ++i) {
       for (std::int64_t c = 0; c < columns; ++c) append(column[c], i);
@@ -199,8 +207,9 @@ class PatternStream {
   }
 
   jit::ColumnStream kind_;
+  std::mutex mutex_;
   const ColumnIndex* index_ = nullptr;
-  std::vector<std::int32_t> order_, stream_;
+  std::vector<std::int32_t> stream_;
   std::vector<std::uint16_t> short_stream_;
 };
 
@@ -210,15 +219,47 @@ class RealSparseStep final : public GeneratedStep {
                  const jit::RealSparse& operation)
       : GeneratedStep(step, function, std::move(table)), stream_(operation.stream()) {}
 
-  bool call(Context& c) override {
+  /// The table's step waits for numbers that aren't made here.
+  Sharing sharing() const override {
+    return table_->sharing() == Sharing::team ? Sharing::parts : table_->sharing();
+  }
+  bool call(Context& c, ThreadPart part) override {
     const Place& w = c.place(inputs_[1]);
-    const auto [offsets, stream, order] = stream_.operands(*w.index, c.isa);
-    operands_ = {w.data, offsets, stream, order, c.place(inputs_[0]).data, c.place(outputs_[0]).data};
-    invoke(c, w.receivers);
+    const ColumnIndex& index = *w.index;
+    invoke(c,
+           {w.data, pointer(index.offsets.data()), stream_.data(index, c.isa), pointer(index.order.data()),
+            c.place(inputs_[0]).data, c.place(outputs_[0]).data},
+           units_of(w.receivers, part));
     return true;
   }
 
  private:
+  PatternStream stream_;
+};
+
+/// A whole exact message.
+class ExactSparse {
+ public:
+  ExactSparse(Function function, const jit::ExactSparse& operation)
+      : function_(function), stream_(operation.stream()) {}
+
+  /// False: some sender is 0.
+  bool call(const Context& c, const Place& q, const Place& x, std::byte* h, ThreadPart part) {
+    if (!all_signs(x, c.frame)) return false;
+    const ColumnIndex& index = *q.index;
+    const Operands operands{q.data,
+                            pointer(index.offsets.data()),
+                            stream_.data(index, c.isa),
+                            pointer(index.order.data()),
+                            x.data,
+                            h};
+    const Units units = units_of(q.receivers, part);
+    function_(operands.data(), c.frame.batch, units.begin, units.end);
+    return true;
+  }
+
+ private:
+  Function function_;
   PatternStream stream_;
 };
 
@@ -226,111 +267,111 @@ class ExactSparseStep final : public GeneratedStep {
  public:
   ExactSparseStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
                   const jit::ExactSparse& operation)
-      : GeneratedStep(step, function, std::move(table)), stream_(operation.stream()) {}
+      : GeneratedStep(step, function, std::move(table)), whole_(function, operation) {}
 
-  bool call(Context& c) override {
-    const Place& x = c.place(inputs_[0]);
-    const Place& q = c.place(inputs_[1]);
-    if (c.frame.wide || !all_signs(x, c.frame)) return false;
-    const auto [offsets, stream, order] = stream_.operands(*q.index, c.isa);
-    operands_ = {q.data, offsets, stream, order, x.data, c.place(outputs_[0]).data};
-    invoke(c, q.receivers);
-    return true;
+  bool call(Context& c, ThreadPart part) override {
+    return !c.frame.wide &&
+           whole_.call(c, c.place(inputs_[1]), c.place(inputs_[0]), c.place(outputs_[0]).data, part);
   }
 
  private:
-  PatternStream stream_;
+  ExactSparse whole_;
 };
 
-/// From a state of zeros the whole message is added, else what the senders that differ make of it.
+/// A change of a message by the senders that differ, or, where the plan allows it and so many do that it
+/// costs less, the whole message.
 class AdvanceSparseStep final : public GeneratedStep {
  public:
-  AdvanceSparseStep(const Step& step, Function whole, Function difference, std::unique_ptr<Runnable> table,
-                    const jit::ExactSparse& operation)
-      : GeneratedStep(step, difference, std::move(table)), whole_(whole), stream_(operation.stream()) {}
+  AdvanceSparseStep(const Step& step, Function difference, std::unique_ptr<Runnable> table,
+                    std::unique_ptr<ExactSparse> whole)
+      : GeneratedStep(step, difference, std::move(table)), whole_(std::move(whole)) {}
 
-  bool call(Context& c) override {
+  bool call(Context& c, ThreadPart part) override {
     if (c.frame.wide) return false;
-    const Place& from = c.place(inputs_[1]);
-    const Place& to = c.place(inputs_[2]);
     const Place& q = c.place(inputs_[3]);
-    void* h = c.place(outputs_[0]).data;
-    const ColumnIndex& index = *q.index;
-    if (all_zeros(from, c.frame) && all_signs(to, c.frame)) {
-      const auto [offsets, stream, order] = stream_.operands(index, c.isa);
-      operands_ = {q.data, offsets, stream, order, to.data, h};
-      whole_(operands_.data(), c.frame.batch, 0, q.receivers);
+    std::byte* h = c.place(outputs_[0]).data;
+    const SignsIn a = c.place(inputs_[1]).signs_in(c.frame), b = c.place(inputs_[2]).signs_in(c.frame);
+    if (whole_ &&
+        c.kernels.count_changes(a, b, c.frame.panels * q.senders).units * 3 > c.frame.panels * q.senders &&
+        whole_->call(c, q, c.place(inputs_[2]), h, part))
       return true;
-    }
-    const SignsIn a = from.signs_in(c.frame), b = to.signs_in(c.frame);
-    operands_ = {q.data,
-                 pointer(index.row_offsets.data()),
-                 pointer(index.receiver.data()),
-                 pointer(index.entry.data()),
-                 pointer(a.plus),
-                 pointer(a.minus),
-                 pointer(b.plus),
-                 pointer(b.minus),
-                 h};
-    invoke(c, q.receivers);
+    const SenderIndex rows = q.index->rows(part);
+    invoke(c,
+           {q.data, pointer(rows.first), pointer(rows.last), pointer(rows.receiver), pointer(rows.entry),
+            pointer(a.plus), pointer(a.minus), pointer(b.plus), pointer(b.minus), h},
+           units_of(q.receivers, part));
     return true;
   }
 
  private:
-  Function whole_;
-  PatternStream stream_;
+  std::unique_ptr<ExactSparse> whole_;
 };
 
 class UpdateStep final : public GeneratedStep {
  public:
   UpdateStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
-             const jit::Update& operation)
+             const jit::Update& operation, int threads)
       : GeneratedStep(step, function, std::move(table)),
         operation_(operation),
         report_(update_reporter(step)),
-        moments_(inputs_.size() - 4) {}
+        moments_(inputs_.size() - 4),
+        own_(static_cast<std::size_t>(threads)) {}
 
-  bool call(Context& c) override {
+  bool call(Context& c, ThreadPart part) override {
     const Place& w = c.place(inputs_[0]);
     const Place& u = c.place(inputs_[moments_ + 1]);
     const Place& v = c.place(inputs_[moments_ + 2]);
     const Frame& f = c.frame;
-    if (operation_.u == Sender::Kind::signs && !all_signs(u, f)) return false;
-    std::int32_t report[2] = {0, 0};
+    Own& own = own_[static_cast<std::size_t>(part.index)];
+    own.ran = operation_.u != Sender::Kind::signs || all_signs(u, f);
+    if (!own.ran) return false;
     const auto moment = [&](std::size_t i) { return i < moments_ ? c.place(inputs_[i + 1]).data : nullptr; };
     const bool u_masks = operation_.u == Sender::Kind::signs || operation_.u == Sender::Kind::pair;
     const bool v_masks = operation_.v != Errors::Kind::real;
-    operands_ = {w.data,
-                 moment(0),
-                 moment(1),
-                 w.index ? pointer(w.index->offsets.data()) : nullptr,
-                 w.index ? pointer(w.index->sender.data()) : nullptr,
-                 u.data,
-                 u_masks ? pointer(u.signs_in(f).minus) : nullptr,
-                 v.data,
-                 v_masks ? pointer(v.signs_in(f).minus) : nullptr,
-                 pointer(c.place(inputs_.back()).tensor->raw()),
-                 report,
-                 scratch(w, f)};
-    invoke(c, w.receivers);
-    constexpr std::int32_t infinity = 0x7f800000;
-    report_(c, {std::bit_cast<float>(report[0]), report[1] < infinity});
+    const Units units = w.index ? units_of(w.receivers, part)
+                                : Units{w.senders, w.senders * part.index / part.count,
+                                        w.senders * (part.index + 1) / part.count};
+    invoke(c,
+           {w.data, moment(0), moment(1), w.index ? pointer(w.index->offsets.data()) : nullptr,
+            w.index ? pointer(w.index->sender.data()) : nullptr, u.data,
+            u_masks ? pointer(u.signs_in(f).minus) : nullptr, v.data,
+            v_masks ? pointer(v.signs_in(f).minus) : nullptr, pointer(c.place(inputs_.back()).tensor->raw()),
+            own.report.data(), scratch(own, w, f)},
+           units);
     return true;
   }
 
+  bool finishes() const override { return true; }
+  void finish(Context& c) override {
+    if (!own_[0].ran) return table_->finish(c);
+    std::array<std::int32_t, 2> all{};
+    for (Own& own : own_) {
+      for (std::size_t i = 0; i < all.size(); ++i) all[i] = std::max(all[i], own.report[i]);
+      own.report = {};  // the next step may have fewer parts
+    }
+    constexpr std::int32_t infinity = 0x7f800000;
+    report_(c, {std::bit_cast<float>(all[0]), all[1] < infinity});
+  }
+
  private:
-  void* scratch(const Place& w, const Frame& f) {
+  /// Of each part.
+  struct Own {
+    bool ran = false;
+    std::array<std::int32_t, 2> report{};
+    std::vector<float> scratch;
+  };
+  void* scratch(Own& own, const Place& w, const Frame& f) const {
     if (w.index) return nullptr;
     const auto floats =
         static_cast<std::size_t>(update_scratch(operation_.u, operation_.v, f.panels, w.stride));
-    if (scratch_.size() < floats) scratch_.resize(floats);
-    return scratch_.data();
+    if (own.scratch.size() < floats) own.scratch.resize(floats);
+    return own.scratch.data();
   }
 
   jit::Update operation_;
   std::function<void(Context&, const UpdateReport&)> report_;
   std::size_t moments_;
-  std::vector<float> scratch_;
+  std::vector<Own> own_;
 };
 
 }  // namespace
@@ -346,7 +387,7 @@ std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context
     case Kernel::to_fields: return std::make_unique<ToFieldsStep>(step, function, std::move(table));
     case Kernel::sum:
     case Kernel::sign: return std::make_unique<SumStep>(step, function, std::move(table));
-    case Kernel::margin: return std::make_unique<MarginStep>(step, function, std::move(table), context.plan);
+    case Kernel::margin: return std::make_unique<MarginStep>(step, function, std::move(table), context);
     case Kernel::real:
       return std::make_unique<RealSparseStep>(step, function, std::move(table),
                                               std::get<jit::RealSparse>(operations.back()));
@@ -354,12 +395,15 @@ std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context
       return std::make_unique<ExactSparseStep>(step, function, std::move(table),
                                                std::get<jit::ExactSparse>(operations.back()));
     case Kernel::advance:
-      return std::make_unique<AdvanceSparseStep>(step, context.code->find(operations.front()), function,
-                                                 std::move(table),
-                                                 std::get<jit::ExactSparse>(operations.front()));
+    case Kernel::follow: {
+      std::unique_ptr<ExactSparse> whole;
+      if (const auto* exact = std::get_if<jit::ExactSparse>(&operations.front()))
+        whole = std::make_unique<ExactSparse>(context.code->find(*exact), *exact);
+      return std::make_unique<AdvanceSparseStep>(step, function, std::move(table), std::move(whole));
+    }
     case Kernel::update:
       return std::make_unique<UpdateStep>(step, function, std::move(table),
-                                          std::get<jit::Update>(operations.back()));
+                                          std::get<jit::Update>(operations.back()), context.team.size());
     default: return table;
   }
 }

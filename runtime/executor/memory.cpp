@@ -22,7 +22,7 @@ bool is_weight(Storage s) {
 
 }  // namespace
 
-ColumnIndex::ColumnIndex(const Pattern& p)
+ColumnIndex::ColumnIndex(const Pattern& p, int parts)
     : senders(p.senders),
       receivers(p.receivers),
       offsets(static_cast<std::size_t>(p.receivers) + 1),
@@ -47,6 +47,16 @@ ColumnIndex::ColumnIndex(const Pattern& p)
     }
   }
   std::sort(diagonal.begin(), diagonal.end());
+  order = columns_by_length(offsets);
+  for (int part = 0; part < parts; ++part) {
+    const Units units = units_of(receivers, {part, parts});
+    cuts.emplace_back(static_cast<std::size_t>(senders));
+    for (std::size_t j = 0; j < static_cast<std::size_t>(senders); ++j) {
+      const auto row = receiver.begin() + row_offsets[j], end = receiver.begin() + row_offsets[j + 1];
+      cuts.back()[j] = static_cast<std::int32_t>(std::lower_bound(row, end, units.begin) - receiver.begin());
+    }
+  }
+  cuts.emplace_back(row_offsets.begin() + 1, row_offsets.end());
 }
 
 std::size_t Place::bytes(const Frame& frame) const {
@@ -58,6 +68,9 @@ std::size_t Place::bytes(const Frame& frame) const {
     case Storage::bytes: return numbers;
     case Storage::reals: return numbers * sizeof(float);
     case Storage::fields: return numbers * (frame.wide ? sizeof(std::int64_t) : sizeof(std::int32_t));
+    case Storage::field_rows:
+      return static_cast<std::size_t>(frame.panels * lanes * row_stride(units)) *
+             (frame.wide ? sizeof(std::int64_t) : sizeof(std::int32_t));
     case Storage::dense:
     case Storage::columns: return static_cast<std::size_t>(entries()) * sizeof(float);
     case Storage::dense_fixed:
@@ -74,7 +87,7 @@ Tensor& Place::own_tensor(DType dtype, const Shape& shape) {
   return *owned_;
 }
 
-Memory::Memory(const Plan& plan) : plan_(plan), places_(plan.slots.size()) {
+Memory::Memory(const Plan& plan, int parts) : plan_(plan), parts_(parts), places_(plan.slots.size()) {
   for (std::size_t i = 0; i < places_.size(); ++i) {
     const Slot& slot = plan.slots[i];
     Place& place = places_[i];
@@ -104,7 +117,7 @@ void Memory::prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns
   if (patterns != patterns_ || indices_.empty()) {
     patterns_ = patterns;
     indices_.clear();
-    for (const PatternPtr& p : patterns) indices_.push_back(std::make_unique<ColumnIndex>(*p));
+    for (const PatternPtr& p : patterns) indices_.push_back(std::make_unique<ColumnIndex>(*p, parts_));
     for (Place& place : places_) {
       const Entries& entries = place.slot->type.entries;
       if (is_weight(place.slot->storage) && entries.kind == Entries::Kind::sparse) {
@@ -167,6 +180,17 @@ Shape shape_of(const Place& place, const Frame& frame) {
   Shape shape;
   for (const Dim& d : place.slot->type.dims) shape.push_back(d.is_symbolic() ? frame.batch : d.length);
   return shape;
+}
+
+template <class From>
+Tensor rows(const Place& place, const Frame& frame, const From* from) {
+  Tensor tensor(DType::i64, shape_of(place, frame));
+  auto out = tensor.data<std::int64_t>();
+  for (std::int64_t b = 0; b < frame.batch; ++b) {
+    for (std::int64_t k = 0; k < place.units; ++k)
+      out[static_cast<std::size_t>(b * place.units + k)] = from[b * row_stride(place.units) + k];
+  }
+  return tensor;
 }
 
 template <class T, class From>
@@ -241,6 +265,9 @@ Tensor to_tensor(const Place& place, const Frame& frame) {
     case Storage::fields:
       return frame.wide ? numbers<std::int64_t>(place, frame, place.as<std::int64_t>())
                         : numbers<std::int64_t>(place, frame, place.as<std::int32_t>());
+    case Storage::field_rows:
+      return frame.wide ? rows(place, frame, place.as<std::int64_t>())
+                        : rows(place, frame, place.as<std::int32_t>());
     case Storage::dense:
     case Storage::columns: break;
     case Storage::dense_fixed:
@@ -266,6 +293,17 @@ void fill(const Place& place, const Tensor& tensor, const Frame& frame, To* to) 
   for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) {
     to[at * lanes + lane] = static_cast<To>(from[i]);
   });
+}
+
+template <class To>
+void fill_rows(const Place& place, const Tensor& tensor, const Frame& frame, To* to) {
+  std::memset(static_cast<void*>(to), 0, place.bytes(frame));
+  const auto from = tensor.data<std::int64_t>();
+  for (std::int64_t b = 0; b < frame.batch; ++b) {
+    for (std::int64_t k = 0; k < place.units; ++k)
+      to[b * row_stride(place.units) + k] =
+          static_cast<To>(from[static_cast<std::size_t>(b * place.units + k)]);
+  }
 }
 
 void fill_planes(const Place& place, const Tensor& tensor, const Frame& frame) {
@@ -300,6 +338,9 @@ void from_tensor(const Place& place, const Tensor& tensor, const Frame& frame) {
     case Storage::fields:
       return frame.wide ? fill<std::int64_t>(place, tensor, frame, place.as<std::int64_t>())
                         : fill<std::int64_t>(place, tensor, frame, place.as<std::int32_t>());
+    case Storage::field_rows:
+      return frame.wide ? fill_rows(place, tensor, frame, place.as<std::int64_t>())
+                        : fill_rows(place, tensor, frame, place.as<std::int32_t>());
     case Storage::dense:
     case Storage::columns: return fill_weight(place, tensor);
     case Storage::tensor:

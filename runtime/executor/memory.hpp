@@ -1,6 +1,7 @@
 // Where the slots of a plan lie while it runs.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -11,25 +12,41 @@
 #include "core/tensor.hpp"
 #include "passes/plan/plan.hpp"
 #include "runtime/kernels/kernels.hpp"
+#include "runtime/thread_team.hpp"
 
 namespace relaxon::executor {
 
+/// The units of a part.
+inline Units units_of(std::int64_t count, ThreadPart part) {
+  const std::int64_t blocks = (count + unit_block - 1) / unit_block;
+  const auto from = [&](std::int64_t i) { return std::min(count, blocks * i / part.count * unit_block); };
+  return {count, from(part.index), from(part.index + 1)};
+}
+
 /// The connections of a pattern by receiver and by sender.
 struct ColumnIndex {
-  explicit ColumnIndex(const Pattern& pattern);
+  /// Cut into parts of receivers, as units_of() does.
+  ColumnIndex(const Pattern& pattern, int parts);
 
   std::int64_t senders = 0, receivers = 0;
-  std::vector<std::int32_t> offsets, sender;        // compressed columns
-  std::vector<std::int32_t> row_offsets, receiver;  // compressed rows
-  std::vector<std::int32_t> entry;                  // position among the columns of each entry by sender
-  std::vector<std::int32_t> diagonal;               // fixed entries, ascending positions among the columns
+  std::vector<std::int32_t> offsets, sender, order;  // compressed columns
+  std::vector<std::int32_t> row_offsets, receiver;   // compressed rows
+  std::vector<std::vector<std::int32_t>> cuts;       // where each sender's row passes into the next part
+  std::vector<std::int32_t> entry;                   // position among the columns of each entry by sender
+  std::vector<std::int32_t> diagonal;                // fixed entries, ascending positions among the columns
   std::int64_t longest_column = 0;
 
   template <class T>
   SparseWeight<T> weight(T* entries) const {
-    return {entries, offsets.data(), sender.data(), senders, receivers};
+    return {entries, offsets.data(), sender.data(), order.data(), senders, receivers};
   }
-  SenderIndex rows() const { return {row_offsets.data(), receiver.data(), entry.data()}; }
+  /// The connections by sender to the receivers of a part, one of as many as this was made for, or of all.
+  SenderIndex rows(ThreadPart part) const {
+    if (part.count == 1) return {row_offsets.data(), row_offsets.data() + 1, receiver.data(), entry.data()};
+    const auto& first = cuts[static_cast<std::size_t>(part.index)];
+    const auto& last = cuts[static_cast<std::size_t>(part.index) + 1];
+    return {first.data(), last.data(), receiver.data(), entry.data()};
+  }
 };
 
 /// What changes while a plan runs.
@@ -85,7 +102,8 @@ struct Place {
 /// All slots of a plan, in one arena: slots whose live ranges don't meet share memory.
 class Memory {
  public:
-  explicit Memory(const Plan& plan);
+  /// For a plan that `parts` threads run.
+  Memory(const Plan& plan, int parts);
 
   /// Makes room for batches of up to `batch` samples and the given connections. Contents are lost if anything
   /// had to move.
@@ -106,6 +124,7 @@ class Memory {
   void assign_offsets(std::int64_t panels);
 
   const Plan& plan_;
+  int parts_;
   std::vector<Place> places_;
   std::vector<PatternPtr> patterns_;
   std::vector<std::unique_ptr<ColumnIndex>> indices_;

@@ -18,81 +18,115 @@ std::pair<std::int64_t, std::int64_t> connection_at(const Place& place, std::int
   return {place.index->sender[static_cast<std::size_t>(position)], k};
 }
 
-std::unique_ptr<Runnable> make_quantise(const Step& step) {
-  const auto edge = std::get<MessageAttributes>(step.attributes).edge;
-  return runnable([edge, in = step.inputs[0], out = step.outputs[0]](Context& c) {
-    const Place& weight = c.place(in);
-    const std::int64_t bad = c.kernels.quantise(weight.as<float>(), weight.entries(), c.plan.fixed_bits,
-                                                c.place(out).as<std::int32_t>());
-    if (bad < 0) return;
-    const auto [sender, receiver] = connection_at(weight, bad);
-    fail_weight_limit(weight_entry(edge, sender, receiver), weight.as<float>()[bad], c.plan.fixed_bits);
-  });
+/// What each part of a search has found: a position, or -1.
+using Found = std::vector<std::int64_t>;
+
+std::int64_t first_of(const Found& found) {
+  std::int64_t first = -1;
+  for (const std::int64_t at : found) {
+    if (at >= 0 && (first < 0 || at < first)) first = at;
+  }
+  return first;
 }
 
-/// The exact message of `x` through q, into `h`.
-void exact_message(Context& c, const Place& q, SignsIn x, std::byte* h) {
-  const Frame& f = c.frame;
-  auto* narrow = reinterpret_cast<std::int32_t*>(h);
-  auto* wide = reinterpret_cast<std::int64_t*>(h);
-  if (q.index && f.wide) return c.kernels.exact_sparse64(q.columns_fixed(), x, f.batch, wide);
-  if (q.index) return c.kernels.exact_sparse32(q.columns_fixed(), x, f.batch, narrow);
-  if (f.wide) return c.kernels.exact_dense64(q.dense_fixed(), x, f.batch, wide);
-  c.kernels.exact_dense32(q.dense_fixed(), x, f.batch, narrow);
-}
-
-std::unique_ptr<Runnable> make_exact(const Step& step) {
-  return runnable([x = step.inputs[0], q = step.inputs[1], h = step.outputs[0]](Context& c) {
-    exact_message(c, c.place(q), c.place(x).signs_in(c.frame), c.place(h).data);
-  });
-}
-
-/// acc + message(to) - message(from). From a state of zeros, as at the start of every batch, each sender
-/// changes: then the whole message is computed and added. Otherwise only senders that differ are touched.
-class Advance final : public Runnable {
+/// q of a weight; entries are shared out as they lie.
+class Quantise final : public SharedStep {
  public:
-  explicit Advance(const Step& step)
-      : field_(step.inputs[0]), from_(step.inputs[1]), to_(step.inputs[2]), q_(step.inputs[3]) {}
+  Quantise(const Step& step, int threads)
+      : SharedStep(step),
+        edge_(std::get<MessageAttributes>(step.attributes).edge),
+        weight_(step.inputs[0]),
+        q_(step.outputs[0]),
+        bad_(static_cast<std::size_t>(threads), -1) {}
 
-  void run(Context& c) override {
-    const Place& from = c.place(from_);
-    const std::byte* planes = from.data;
-    const bool zeros =
-        std::all_of(planes, planes + from.bytes(c.frame), [](std::byte b) { return b == std::byte{0}; });
-    if (zeros) return add_whole(c);
-    const Frame& f = c.frame;
-    const Place& field = c.place(field_);
-    const Place& q = c.place(q_);
-    const SignsIn a = from.signs_in(f);
-    const SignsIn b = c.place(to_).signs_in(f);
-    auto* narrow = field.as<std::int32_t>();
-    auto* wide = field.as<std::int64_t>();
-    if (q.index && f.wide)
-      return c.kernels.advance_sparse64(q.columns_fixed(), q.index->rows(), a, b, f.panels, wide);
-    if (q.index)
-      return c.kernels.advance_sparse32(q.columns_fixed(), q.index->rows(), a, b, f.panels, narrow);
-    if (f.wide) return c.kernels.advance_dense64(q.dense_fixed(), a, b, f.panels, wide);
-    c.kernels.advance_dense32(q.dense_fixed(), a, b, f.panels, narrow);
+  void run(Context& c, ThreadPart part) override {
+    const Place& weight = c.place(weight_);
+    const Units entries = units_of(weight.entries(), part);
+    const std::int64_t bad =
+        c.kernels.quantise(weight.as<float>() + entries.begin, entries.end - entries.begin, c.plan.fixed_bits,
+                           c.place(q_).as<std::int32_t>() + entries.begin);
+    bad_[static_cast<std::size_t>(part.index)] = bad < 0 ? -1 : entries.begin + bad;
+  }
+
+  bool finishes() const override { return first_of(bad_) >= 0; }
+  void finish(Context& c) override {
+    const Place& weight = c.place(weight_);
+    const std::int64_t bad = first_of(bad_);
+    const auto [sender, receiver] = connection_at(weight, bad);
+    fail_weight_limit(weight_entry(edge_, sender, receiver), weight.as<float>()[bad], c.plan.fixed_bits);
   }
 
  private:
-  void add_whole(Context& c) {
+  std::optional<EdgeId> edge_;
+  SlotId weight_, q_;
+  Found bad_;
+};
+
+/// The exact message of `x` through q, into `h`; a part's receivers.
+void exact_message(Context& c, const Place& q, SignsIn x, std::byte* h, ThreadPart part) {
+  const Frame& f = c.frame;
+  auto* narrow = reinterpret_cast<std::int32_t*>(h);
+  auto* wide = reinterpret_cast<std::int64_t*>(h);
+  if (q.index) {
+    const auto columns = part_of(q.columns_fixed(), part);
+    if (f.wide) return c.kernels.exact_sparse64(columns, x, f.batch, wide);
+    return c.kernels.exact_sparse32(columns, x, f.batch, narrow);
+  }
+  const auto rows = part_of(q.dense_fixed(), part);
+  if (f.wide) return c.kernels.exact_rows64(rows, x, f.batch, wide);
+  c.kernels.exact_rows32(rows, x, f.batch, narrow);
+}
+
+std::unique_ptr<Runnable> make_exact(const Step& step) {
+  return shared_runnable(
+      step, [x = step.inputs[0], q = step.inputs[1], h = step.outputs[0]](Context& c, ThreadPart part) {
+        exact_message(c, c.place(q), c.place(x).signs_in(c.frame), c.place(h).data, part);
+      });
+}
+
+/// acc + message(to) - message(from). Where the plan knows that acc is message(from), the whole message is
+/// computed instead as soon as so many senders differ that it costs less.
+class Advance final : public SharedStep {
+ public:
+  explicit Advance(const Step& step)
+      : SharedStep(step),
+        whole_allowed_(step.kernel == Kernel::follow),
+        field_(step.inputs[0]),
+        from_(step.inputs[1]),
+        to_(step.inputs[2]),
+        q_(step.inputs[3]) {}
+
+  void run(Context& c, ThreadPart part) override {
+    const Frame& f = c.frame;
     const Place& field = c.place(field_);
-    const std::int64_t n = c.frame.panels * field.units * lanes;
-    if (message_.size() < n) message_ = Tensor(DType::i64, {n});
-    exact_message(c, c.place(q_), c.place(to_).signs_in(c.frame), message_.raw());
-    if (c.frame.wide) {
-      const std::int64_t* parts[] = {field.as<std::int64_t>(),
-                                     reinterpret_cast<const std::int64_t*>(message_.raw())};
-      return c.kernels.sum64(parts, 2, n, field.as<std::int64_t>());
+    const Place& q = c.place(q_);
+    const SignsIn a = c.place(from_).signs_in(f);
+    const SignsIn b = c.place(to_).signs_in(f);
+    if (whole_allowed_ && whole_is_cheaper(c, q, a, b)) return exact_message(c, q, b, field.data, part);
+    auto* narrow = field.as<std::int32_t>();
+    auto* wide = field.as<std::int64_t>();
+    if (q.index) {
+      const auto columns = part_of(q.columns_fixed(), part);
+      const SenderIndex rows = q.index->rows(part);
+      if (f.wide) return c.kernels.advance_sparse64(columns, rows, a, b, f.panels, wide);
+      return c.kernels.advance_sparse32(columns, rows, a, b, f.panels, narrow);
     }
-    const std::int32_t* parts[] = {field.as<std::int32_t>(),
-                                   reinterpret_cast<const std::int32_t*>(message_.raw())};
-    c.kernels.sum32(parts, 2, n, field.as<std::int32_t>());
+    const auto rows = part_of(q.dense_fixed(), part);
+    if (f.wide) return c.kernels.advance_rows64(rows, a, b, f.panels, wide);
+    c.kernels.advance_rows32(rows, a, b, f.panels, narrow);
   }
 
+ private:
+  /// By the rows of q that each way adds: a whole dense message one for every sender that is +1, a change one
+  /// for every sample whose sender differs, from further away; sparse ones work on all samples of a panel.
+  static bool whole_is_cheaper(const Context& c, const Place& q, SignsIn a, SignsIn b) {
+    const Changes changes = c.kernels.count_changes(a, b, c.frame.panels * q.senders);
+    return q.index ? changes.units * 3 > c.frame.panels * q.senders
+                   : changes.samples * 3 > c.frame.batch * q.senders;
+  }
+
+  bool whole_allowed_;
   SlotId field_, from_, to_, q_;
-  Tensor message_;
 };
 
 /// Float32 copies of a sender's numbers, where it isn't stored as such.
@@ -125,51 +159,98 @@ class RealSender {
   std::vector<float> buffer_;
 };
 
-std::unique_ptr<Runnable> make_real(const Step& step) {
-  return runnable([x = step.inputs[0], w = step.inputs[1], h = step.outputs[0],
-                   sender = RealSender()](Context& c) mutable {
-    const Place& from = c.place(x);
-    const Place& weight = c.place(w);
-    const Place& to = c.place(h);
-    const float* numbers = sender.numbers(c, from);
-    if (weight.index) {
-      const SparseWeight<float> s = weight.columns();
-      c.kernels.real_sparse({s.entries, s.offsets, s.sender, s.senders, s.receivers}, numbers, c.frame.panels,
+/// A float32 message; the first thread makes the sender's numbers, where they aren't stored as such.
+class Real final : public SharedStep {
+ public:
+  explicit Real(const Step& step)
+      : SharedStep(step), x_(step.inputs[0]), w_(step.inputs[1]), h_(step.outputs[0]) {}
+
+  /// With numbers to make, all threads wait for them.
+  Sharing sharing() const override {
+    return SharedStep::sharing() == Sharing::parts ? Sharing::team : Sharing::first;
+  }
+
+  void run(Context& c, ThreadPart part) override {
+    const Place& from = c.place(x_);
+    const Place& weight = c.place(w_);
+    const Place& to = c.place(h_);
+    const Frame& f = c.frame;
+    const bool bytes = weight.index && from.slot->storage == Storage::bytes;
+    if (!bytes && part.first()) numbers_ = sender_.numbers(c, from);
+    if (part.count > 1) c.team.barrier();
+    if (bytes) {
+      c.kernels.byte_sparse(part_of(weight.index->weight(weight.as<const float>()), part),
+                            from.as<std::uint8_t>(), f.panels, to.as<float>());
+    } else if (weight.index) {
+      c.kernels.real_sparse(part_of(weight.index->weight(weight.as<const float>()), part), numbers_, f.panels,
                             to.as<float>());
     } else {
       const DenseWeight<float> d = weight.dense();
-      c.kernels.real_dense({d.entries, d.senders, d.receivers, d.stride}, numbers, c.frame.panels,
-                           to.as<float>());
+      c.kernels.real_dense(
+          part_of(DenseWeight<const float>{d.entries, d.senders, d.receivers, d.stride}, part), numbers_,
+          f.panels, to.as<float>());
     }
-    const Type& type = from.slot->type;
-    if (type.elem == Elem::u8) c.kernels.scale(to.as<float>(), c.frame.panels * to.units * lanes, type.scale);
-  });
-}
+    if (from.slot->type.elem == Elem::u8) scale(c, to, units_of(to.units, part), from.slot->type.scale);
+    if (part.count > 1) c.team.barrier();
+  }
 
-std::unique_ptr<Runnable> make_to_fields(const Step& step) {
-  return runnable([x = step.inputs[0], h = step.outputs[0]](Context& c) {
+ private:
+  static void scale(Context& c, const Place& to, Units units, float factor) {
+    for (std::int64_t p = 0; p < c.frame.panels; ++p) {
+      c.kernels.scale(to.as<float>() + (p * to.units + units.begin) * lanes,
+                      (units.end - units.begin) * lanes, factor);
+    }
+  }
+
+  SlotId x_, w_, h_;
+  RealSender sender_;
+  const float* numbers_ = nullptr;
+};
+
+/// q of real-valued messages.
+class ToFields final : public SharedStep {
+ public:
+  ToFields(const Step& step, int threads)
+      : SharedStep(step),
+        x_(step.inputs[0]),
+        h_(step.outputs[0]),
+        bad_(static_cast<std::size_t>(threads), -1) {}
+
+  void run(Context& c, ThreadPart part) override {
     const Frame& f = c.frame;
-    const Place& from = c.place(x);
-    const Place& to = c.place(h);
-    const std::int64_t bad = f.wide ? c.kernels.to_fields64(from.as<float>(), from.units, f.batch,
-                                                            c.plan.fixed_bits, to.as<std::int64_t>())
-                                    : c.kernels.to_fields32(from.as<float>(), from.units, f.batch,
-                                                            c.plan.fixed_bits, to.as<std::int32_t>());
-    if (bad < 0) return;
-    if (!f.wide) internal_error("a message of %{} left the bound that was proved for it", from.slot->name);
-    fail_message_limit(from.slot->name, from.as<float>()[bad], c.plan.fixed_bits);
-  });
-}
+    const Place& from = c.place(x_);
+    const Place& to = c.place(h_);
+    const Units units = units_of(from.units, part);
+    bad_[static_cast<std::size_t>(part.index)] =
+        f.wide ? c.kernels.to_fields64(from.as<float>(), units, f.batch, c.plan.fixed_bits,
+                                       to.as<std::int64_t>())
+               : c.kernels.to_fields32(from.as<float>(), units, f.batch, c.plan.fixed_bits,
+                                       to.as<std::int32_t>());
+  }
+
+  bool finishes() const override { return first_of(bad_) >= 0; }
+  void finish(Context& c) override {
+    const Place& from = c.place(x_);
+    if (!c.frame.wide)
+      internal_error("a message of %{} left the bound that was proved for it", from.slot->name);
+    fail_message_limit(from.slot->name, from.as<float>()[first_of(bad_)], c.plan.fixed_bits);
+  }
+
+ private:
+  SlotId x_, h_;
+  Found bad_;
+};
 
 }  // namespace
 
-std::unique_ptr<Runnable> make_message_step(const Step& step, Context&) {
+std::unique_ptr<Runnable> make_message_step(const Step& step, Context& c) {
   switch (step.kernel) {
-    case Kernel::quantise: return make_quantise(step);
+    case Kernel::quantise: return std::make_unique<Quantise>(step, c.team.size());
     case Kernel::exact: return make_exact(step);
-    case Kernel::advance: return std::make_unique<Advance>(step);
-    case Kernel::real: return make_real(step);
-    case Kernel::to_fields: return make_to_fields(step);
+    case Kernel::advance:
+    case Kernel::follow: return std::make_unique<Advance>(step);
+    case Kernel::real: return std::make_unique<Real>(step);
+    case Kernel::to_fields: return std::make_unique<ToFields>(step, c.team.size());
     default: return nullptr;
   }
 }

@@ -29,7 +29,7 @@ class Reference final : public Runnable {
   Reference(const Step& step, const Plan& plan)
       : program_(make_interpreter(graph_of(step, plan))), inputs_(step.inputs), outputs_(step.outputs) {}
 
-  void run(Context& c) override {
+  void run(Context& c, ThreadPart) override {
     Arguments arguments;
     arguments.patterns = c.memory.patterns();
     for (const SlotId in : inputs_) {

@@ -1,6 +1,7 @@
 // One step of a plan, ready to run.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "runtime/jit/code.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/program.hpp"
+#include "runtime/thread_team.hpp"
 
 namespace relaxon::executor {
 
@@ -23,19 +25,45 @@ struct Context {
   Isa isa;                // of the kernels and of the code
   const jit::Code* code;  // backend jit: generated functions; else null
   Frame frame;
+  ThreadTeam& team;
   const ProbeSink* probes = nullptr;
+  ThreadPart samples = {};  // of the batches of a loop that shares them out
 
   Place& place(SlotId id) { return memory[id]; }
+};
+
+/// The kernel for fields of type T, of its two widths.
+template <class T, class Narrow, class Wide>
+auto of_width(Narrow narrow, Wide wide) {
+  if constexpr (sizeof(T) == 4) {
+    return narrow;
+  } else {
+    return wide;
+  }
+}
+
+/// How the threads of a team run a step.
+enum class Sharing : std::uint8_t {
+  first,  // the first alone
+  parts,  // each a part
+  team,   // all of them, with barriers of its own, which leave them in step
 };
 
 /// Runs one kernel. Made once; run() neither allocates nor looks anything up.
 class Runnable {
  public:
   virtual ~Runnable() = default;
-  virtual void run(Context& context) = 0;
+  virtual Sharing sharing() const { return Sharing::first; }
+  virtual void run(Context& context, ThreadPart part) = 0;
+  /// Whether finish() has something to do: putting together what the parts have found.
+  virtual bool finishes() const { return false; }
+  virtual void finish(Context&) {}
 };
 
 using Runnables = std::vector<std::unique_ptr<Runnable>>;
+
+/// Runs steps one after the other on every thread that calls it. At the end the first thread may be ahead.
+void run_steps(const Runnables& steps, Context& context, ThreadPart part);
 
 std::unique_ptr<Runnable> make_runnable(const Step& step, Context& context);
 Runnables make_runnables(const std::vector<Step>& steps, Context& context);
@@ -54,18 +82,51 @@ std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context
 /// Takes the reports of an update or apply step.
 std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& step);
 
-/// A Runnable from a function object.
+/// A Runnable from a function object, for the first thread.
 template <class F>
 std::unique_ptr<Runnable> runnable(F function) {
   class Function final : public Runnable {
    public:
     explicit Function(F f) : function_(std::move(f)) {}
-    void run(Context& context) override { function_(context); }
+    void run(Context& context, ThreadPart) override { function_(context); }
 
    private:
     F function_;
   };
   return std::make_unique<Function>(std::move(function));
+}
+
+/// A step that every thread runs a part of, if the plan says so.
+class SharedStep : public Runnable {
+ public:
+  explicit SharedStep(const Step& step) : shared_(step.threads == Threads::columns) {}
+  Sharing sharing() const override { return shared_ ? Sharing::parts : Sharing::first; }
+
+ private:
+  bool shared_;
+};
+
+/// The same from a function object: function(context, part).
+template <class F>
+std::unique_ptr<Runnable> shared_runnable(const Step& step, F function) {
+  class Function final : public SharedStep {
+   public:
+    Function(const Step& step, F f) : SharedStep(step), function_(std::move(f)) {}
+    void run(Context& context, ThreadPart part) override { function_(context, part); }
+
+   private:
+    F function_;
+  };
+  return std::make_unique<Function>(step, std::move(function));
+}
+
+/// A weight of which a call computes a part's receivers.
+template <class Weight>
+Weight part_of(Weight weight, ThreadPart part) {
+  const Units units = units_of(weight.receivers, part);
+  weight.begin = units.begin;
+  weight.end = units.end;
+  return weight;
 }
 
 }  // namespace relaxon::executor

@@ -78,7 +78,7 @@ struct Optimized {
   }
   void report(Context& c, const UpdateReport& r) const {
     if (!r.finite) fail_not_finite(c.place(slots[0]), moment(c, 0), moment(c, 1), attributes.edge);
-    c.guard.weight_changed(slots[0], r.largest_change);
+    c.guard.weight_changed(slots[0], r.growth);
   }
 };
 
@@ -88,47 +88,86 @@ Optimized optimized(const Step& step) {
   return {{step.inputs.begin(), step.inputs.begin() + n}, attributes};
 }
 
+/// Receivers of a sparse weight, senders of a dense one: what lies together.
+SparseWeight<float> share(SparseWeight<float> weight, ThreadPart part) { return part_of(weight, part); }
+DenseWeight<float> share(DenseWeight<float> weight, ThreadPart part) {
+  weight.first_sender = weight.senders * part.index / part.count;
+  weight.last_sender = weight.senders * (part.index + 1) / part.count;
+  return weight;
+}
+
+/// Scratch memory of each part.
+using Scratch = std::vector<std::vector<float>>;
+
 template <class Weight>
 UpdateArguments<Weight> arguments(Context& c, SlotId u, SlotId v, Weight weight, const Place& place,
-                                  std::vector<float>& scratch) {
+                                  ThreadPart part, Scratch& scratch) {
   UpdateArguments<Weight> a{};
   a.u = sender_of(c.place(u), c.frame);
   a.v = errors_of(c.place(v), c.frame);
   a.panels = c.frame.panels;
-  a.weight = weight;
+  a.weight = share(weight, part);
   a.fixed_diagonal = fixed_diagonal(place);
+  if (place.index) a.fixed = place.index->diagonal;
   const std::int64_t floats = place.index ? 0 : update_scratch(a.u.kind, a.v.kind, a.panels, place.stride);
-  if (static_cast<std::int64_t>(scratch.size()) < floats) scratch.resize(static_cast<std::size_t>(floats));
-  a.scratch = scratch.data();
+  std::vector<float>& own = scratch[static_cast<std::size_t>(part.index)];
+  if (static_cast<std::int64_t>(own.size()) < floats) own.resize(static_cast<std::size_t>(floats));
+  a.scratch = own.data();
   return a;
 }
 
-std::unique_ptr<Runnable> make_update(const Step& step) {
-  const Optimized o = optimized(step);
-  const std::size_t u = o.slots.size();
-  return runnable([o, u = step.inputs[u], v = step.inputs[u + 1], scalars = step.inputs[u + 2],
-                   scratch = std::vector<float>()](Context& c) mutable {
-    const Place& weight = c.place(o.slots[0]);
-    const auto run = [&](auto kernel, auto w) {
-      auto a = arguments(c, u, v, w, weight, scratch);
-      a.rule = rule_of(o.attributes.rule);
-      a.scalars = c.place(scalars).tensor->template data<float>().data();
-      a.moments[0] = o.moment(c, 0);
-      a.moments[1] = o.moment(c, 1);
-      o.report(c, kernel(a));
-    };
-    if (weight.index) return run(c.kernels.update_sparse, weight.columns());
-    run(c.kernels.update_dense, weight.dense());
-  });
-}
+class Update final : public SharedStep {
+ public:
+  Update(const Step& step, int threads)
+      : SharedStep(step),
+        optimized_(optimized(step)),
+        u_(step.inputs[optimized_.slots.size()]),
+        v_(step.inputs[optimized_.slots.size() + 1]),
+        scalars_(step.inputs[optimized_.slots.size() + 2]),
+        scratch_(static_cast<std::size_t>(threads)),
+        reports_(static_cast<std::size_t>(threads), UpdateReport{0, true}) {}
+
+  void run(Context& c, ThreadPart part) override {
+    const Place& weight = c.place(optimized_.slots[0]);
+    if (weight.index) return run(c, part, c.kernels.update_sparse, weight.columns());
+    run(c, part, c.kernels.update_dense, weight.dense());
+  }
+
+  bool finishes() const override { return true; }
+  void finish(Context& c) override {
+    UpdateReport all{0, true};
+    for (UpdateReport& r : reports_) {
+      all = {std::max(all.growth, r.growth), all.finite && r.finite};
+      r = {0, true};  // the next step may have fewer parts
+    }
+    optimized_.report(c, all);
+  }
+
+ private:
+  template <class UpdateKernel, class Weight>
+  void run(Context& c, ThreadPart part, UpdateKernel kernel, Weight w) {
+    const Place& weight = c.place(optimized_.slots[0]);
+    auto a = arguments(c, u_, v_, w, weight, part, scratch_);
+    a.rule = rule_of(optimized_.attributes.rule);
+    a.scalars = c.place(scalars_).tensor->data<float>().data();
+    a.moments[0] = optimized_.moment(c, 0);
+    a.moments[1] = optimized_.moment(c, 1);
+    reports_[static_cast<std::size_t>(part.index)] = kernel(a);
+  }
+
+  Optimized optimized_;
+  SlotId u_, v_, scalars_;
+  Scratch scratch_;
+  std::vector<UpdateReport> reports_;
+};
 
 std::unique_ptr<Runnable> make_correlate(const Step& step) {
   return runnable([u = step.inputs[0], v = step.inputs[1], out = step.outputs[0],
-                   scratch = std::vector<float>()](Context& c) mutable {
+                   scratch = Scratch(1)](Context& c) mutable {
     const Place& s = c.place(out);
     if (s.index)
-      return c.kernels.correlate_sparse(arguments(c, u, v, s.columns(), s, scratch), s.as<float>());
-    c.kernels.correlate_dense(arguments(c, u, v, s.dense(), s, scratch), s.as<float>());
+      return c.kernels.correlate_sparse(arguments(c, u, v, s.columns(), s, {}, scratch), s.as<float>());
+    c.kernels.correlate_dense(arguments(c, u, v, s.dense(), s, {}, scratch), s.as<float>());
   });
 }
 
@@ -160,9 +199,9 @@ std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& s
   return [o = optimized(step)](Context& c, const UpdateReport& r) { o.report(c, r); };
 }
 
-std::unique_ptr<Runnable> make_update_step(const Step& step, Context&) {
+std::unique_ptr<Runnable> make_update_step(const Step& step, Context& c) {
   switch (step.kernel) {
-    case Kernel::update: return make_update(step);
+    case Kernel::update: return std::make_unique<Update>(step, c.team.size());
     case Kernel::correlate: return make_correlate(step);
     case Kernel::apply: return make_apply(step);
     default: return nullptr;

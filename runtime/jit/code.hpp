@@ -25,7 +25,7 @@ class Code {
 /// Generates, or finds in the cache, code for every step of a plan that has operations. Throws Error if this
 /// build can't.
 struct Compiled {
-  std::unique_ptr<const Code> code;
+  std::shared_ptr<const Code> code;
   CodeReport report;
 };
 Compiled compile(const Plan& plan, Isa isa, const CodeCache& cache);

@@ -36,7 +36,7 @@ struct Text {
                        o.bytes, bits_of(o.scale));
   }
   std::string operator()(const ExactSparse& o) const {
-    return fmt::format("exact_sparse senders={} receivers={} add={:d}", o.senders, o.receivers, o.add);
+    return fmt::format("exact_sparse senders={} receivers={}", o.senders, o.receivers);
   }
   std::string operator()(const AdvanceSparse& o) const {
     return fmt::format("advance_sparse senders={} receivers={}", o.senders, o.receivers);
@@ -67,6 +67,8 @@ Generated none(std::string why) { return {{}, std::move(why)}; }
 /// Offsets of panels and entries are 32-bit in gathers, and bytes of a unit's lanes are 64 apart.
 constexpr std::int64_t most_units = std::int64_t{1} << 24;
 
+constexpr std::int64_t most_messages = 8;
+
 const std::string dense_message = "messages of dense weights stay with the kernel table";
 
 Generated margin(const Step& step, const Plan& plan) {
@@ -86,12 +88,14 @@ Generated real(const Step& step, const Plan& plan) {
   return one(RealSparse{w.type.dims[0].length, w.type.dims[1].length, bytes, bytes ? x.type.scale : 1.0f});
 }
 
-Generated exact(const Step& step, const Plan& plan, bool add) {
+/// A whole message, a change of one, or whichever costs less.
+Generated exact(const Step& step, const Plan& plan) {
   const Slot& q = plan.slot(step.inputs.back());
   if (q.storage != Storage::columns_fixed) return none(dense_message);
   const std::int64_t senders = q.type.dims[0].length, receivers = q.type.dims[1].length;
-  Generated result = one(ExactSparse{senders, receivers, add});
-  if (add) result.operations.push_back(AdvanceSparse{senders, receivers});
+  Generated result;
+  if (step.kernel != Kernel::advance) result.operations.push_back(ExactSparse{senders, receivers});
+  if (step.kernel != Kernel::exact) result.operations.push_back(AdvanceSparse{senders, receivers});
   return result;
 }
 
@@ -147,6 +151,20 @@ Generated update(const Step& step, const Plan& plan) {
   return one(o);
 }
 
+/// Whether a kernel computes rather than moves.
+bool computes(Kernel kernel) {
+  switch (kernel) {
+    case Kernel::zero:
+    case Kernel::copy:
+    case Kernel::load:
+    case Kernel::store:
+    case Kernel::turn:
+    case Kernel::gather:
+    case Kernel::probe: return false;
+    default: return true;
+  }
+}
+
 Generated operations_for(const Step& step, const Plan& plan) {
   const auto units = [&](SlotId s) { return units_of(plan.slot(s).type); };
   switch (step.kernel) {
@@ -156,8 +174,9 @@ Generated operations_for(const Step& step, const Plan& plan) {
     case Kernel::sign: return one(Sign{units(step.outputs[0]), count_of_messages(step, plan)});
     case Kernel::margin: return margin(step, plan);
     case Kernel::real: return real(step, plan);
-    case Kernel::exact: return exact(step, plan, false);
-    case Kernel::advance: return exact(step, plan, true);
+    case Kernel::exact:
+    case Kernel::advance:
+    case Kernel::follow: return exact(step, plan);
     case Kernel::update: return update(step, plan);
     case Kernel::correlate:
     case Kernel::apply: return none("S is stored: the kernel table correlates and applies");
@@ -173,14 +192,19 @@ Generated operations_for(const Step& step, const Plan& plan) {
 std::string text_of(const Operation& operation) { return std::visit(Text{}, operation); }
 
 Generated operations_of(const Step& step, const Plan& plan, Isa isa) {
+  if (step.kernel == Kernel::scan || step.kernel == Kernel::loop) return {};
   for (const auto* slots : {&step.inputs, &step.outputs}) {
     for (const SlotId s : *slots) {
+      if (plan.slot(s).storage == Storage::field_rows && computes(step.kernel))
+        return none("fields by sample stay with the kernel table");
       for (const Dim& d : plan.slot(s).type.dims) {
         if (!d.is_symbolic() && d.length > most_units)
           return none("more units than offsets of 32 bits reach");
       }
     }
   }
+  if (count_of_messages(step, plan) > most_messages)
+    return none("more messages than are summed in registers");
   Generated generated = operations_for(step, plan);
   for (const Operation& operation : generated.operations) {
     const bool fused =

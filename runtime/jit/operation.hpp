@@ -17,9 +17,9 @@
 namespace relaxon::jit {
 
 /// Computes units `begin` .. `end` of a batch (`begin` a multiple of 64, `end` one or the last unit), with
-/// FTZ and DAZ set. `operands` are those of the operation, in the order in which operation.hpp lists them;
-/// values have the layouts of runtime/kernels/kernels.hpp. Returns what the operation says, else 0. Throws
-/// nothing, keeps nothing.
+/// FTZ and DAZ set, by lane. `operands` are those of the operation, in the order in which operation.hpp lists
+/// them; values have the layouts of runtime/kernels/kernels.hpp. Returns what the operation says, else 0.
+/// Throws nothing, keeps nothing.
 using Function = std::int64_t (*)(void* const* operands, std::int64_t batch, std::int64_t begin,
                                   std::int64_t end);
 
@@ -84,25 +84,25 @@ struct RealSparse {
   ColumnStream stream() const { return {senders, bytes ? lanes / 8 : lanes * 4 / 8}; }
 };
 
-/// Exact message through a sparse weight, of senders that are +1 or -1 in every active lane; with `add`,
-/// added to h. Operands: q i32, offsets, stream, order, x plus, h i32.
+/// Exact message through a sparse weight, of senders that are +1 or -1 in every active lane. Operands: q i32,
+/// offsets, stream (a sender is its number), order, x plus, h i32.
 struct ExactSparse {
   std::int64_t senders, receivers;
-  bool add;
   ColumnStream stream() const { return {senders, 1}; }
 };
 
-/// h += message(to) - message(from). Operands: q i32, row offsets, receiver, entry, from plus, minus, to
-/// plus, minus, h i32. All receivers at once.
+/// h += message(to) - message(from), for the receivers of a SenderIndex instead of a range of units.
+/// Operands: q i32, first, last, receiver, entry, from plus, minus, to plus, minus, h i32.
 struct AdvanceSparse {
   std::int64_t senders, receivers;
 };
 
-/// S of section 11 and the optimizer's step, without storing S. Operands: w, m, v (null where the rule has
-/// none), offsets, sender (null for a dense weight), u (plus, or numbers), u minus (right after plus), v
-/// (plus, or numbers), v minus, scalars, report, scratch (dense: update_scratch() floats). Senders that are
-/// signs are +1 or -1 in every active lane. The report is two i32, which the call raises to the bits of the
-/// largest |W' - W| and of the largest magnitude written.
+/// S of section 11 and the optimizer's step, without storing S, for a range of receivers of a sparse weight
+/// or of senders of a dense one. Operands: w, m, v (null where the rule has none), offsets, sender (null for
+/// a dense weight), u (plus, or numbers), u minus (right after plus), v (plus, or numbers), v minus, scalars,
+/// report, scratch (dense: update_scratch() floats, the call's own). Senders that are signs are +1 or -1 in
+/// every active lane. The report is two i32, which the call raises to the bits of the largest |W'| - |W| and
+/// of the largest magnitude written.
 struct Update {
   StepRule rule;
   Sender::Kind u;

@@ -46,107 +46,60 @@ inline std::int64_t next_change(SignsIn from, SignsIn to, std::int64_t i, std::i
   return i;
 }
 
-/// Rows of q to add or take away, each in some lanes of one strip.
-struct RowList {
-  static constexpr int capacity = 128;
-  int count = 0;
-  const std::int32_t* row[capacity];
-  Mask where[capacity];
-
-  void append(const std::int32_t* r, unsigned lanes_with_it) {
-    row[count] = r;
-    where[count] = static_cast<Mask>(lanes_with_it);
-    count += lanes_with_it != 0;
-  }
-};
-
-/// What a stretch of senders adds and takes away, twice or once. A sender adds at most one row to each list.
-struct RowLists {
-  RowList twice_up, twice_down, once_up, once_down;
-
-  void append(const std::int32_t* row, const Change& change, int shift, unsigned strip) {
-    twice_up.append(row, change.twice.up >> shift & strip);
-    twice_down.append(row, change.twice.down >> shift & strip);
-    once_up.append(row, change.once.up >> shift & strip);
-    once_down.append(row, change.once.down >> shift & strip);
-  }
-};
-
-template <bool negative, class V, std::size_t... r>
-[[gnu::always_inline]] inline void add_rows(const RowList& list, std::int64_t first, V* sum,
-                                            std::index_sequence<r...>) {
-  for (int i = 0; i < list.count; ++i) {
-    const std::int32_t* q = list.row[i] + first;
-    const LaneSet<V> where = lanes_of<V>(list.where[i]);
-    if constexpr (negative) {
-      ((sum[r] = subtract_where(sum[r], where, spread<V>(q[r]))), ...);
-    } else {
-      ((sum[r] = add_where(sum[r], where, spread<V>(q[r]))), ...);
-    }
-  }
-}
-
-/// h += the rows of `lists`, for a tile of receivers from `first`, of which `receivers` exist; one strip of
-/// h.
-template <class T, std::size_t... r>
-[[gnu::always_inline]] inline void advance_tile(const RowLists& lists, std::int64_t first,
-                                                std::int64_t receivers, T* h,
-                                                std::index_sequence<r...> tile) {
-  using U = std::make_unsigned_t<T>;
-  Narrow<U> sum[sizeof...(r)] = {};
-  add_rows<false>(lists.twice_up, first, sum, tile);
-  add_rows<true>(lists.twice_down, first, sum, tile);
-  ((sum[r] = sum[r] + sum[r]), ...);
-  add_rows<false>(lists.once_up, first, sum, tile);
-  add_rows<true>(lists.once_down, first, sum, tile);
-  const auto add = [&](std::int64_t k, Narrow<U> x) {
-    if (k < receivers) store(h + k * lanes, load_narrow<U>(h + k * lanes) + x);
+Changes count_changes(SignsIn from, SignsIn to, std::int64_t n) {
+  constexpr std::int64_t block = sizeof(std::uint64_t) / sizeof(Mask);
+  const auto word = [](const Mask* masks) {
+    std::uint64_t w;
+    __builtin_memcpy(&w, masks, sizeof w);
+    return w;
   };
-  (add(static_cast<std::int64_t>(r), sum[r]), ...);
+  Changes changes{0, 0};
+  const auto add = [&](std::uint64_t differing) {
+    changes.samples += __builtin_popcountll(differing);
+    // The top bit of each mask that isn't 0.
+    constexpr std::uint64_t rest = 0x7fff7fff7fff7fffull;
+    changes.units += __builtin_popcountll((((differing & rest) + rest) | differing) & ~rest);
+  };
+  std::int64_t i = 0;
+  for (; i + block <= n; i += block) {
+    const std::uint64_t differing =
+        (word(from.plus + i) ^ word(to.plus + i)) | (word(from.minus + i) ^ word(to.minus + i));
+    if (differing != 0) add(differing);
+  }
+  for (; i < n; ++i) add(static_cast<unsigned>((from.plus[i] ^ to.plus[i]) | (from.minus[i] ^ to.minus[i])));
+  return changes;
 }
 
-/// One strip of the panel whose first sender is `begin`.
-template <class T>
-void advance_strip(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t begin, int strip,
-                   T* h) {
-  constexpr int tile = registers / 2;
-  const std::int64_t end = begin + q.senders;
-  std::int64_t i = next_change(from, to, begin, end);
-  while (i < end) {
-    RowLists lists;
-    for (int n = 0; n < RowList::capacity && i < end; ++n, i = next_change(from, to, i + 1, end)) {
-      lists.append(q.entries + (i - begin) * q.stride, change_of(from, to, i), strip * narrow_width<T>,
-                   (1u << narrow_width<T>)-1u);
-    }
-    for (std::int64_t k = 0; k < q.receivers; k += tile) {
-      advance_tile(lists, k, q.receivers - k, h + k * lanes, std::make_index_sequence<tile>());
-    }
-  }
-}
-
-template <class T>
-void advance_dense(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels, T* h) {
-  for (std::int64_t p = 0; p < panels; ++p) {
-    for (int strip = 0; strip < narrow_strips<T>; ++strip) {
-      advance_strip(q, from, to, p * q.senders, strip, h + p * q.receivers * lanes + strip * narrow_width<T>);
-    }
-  }
-}
+/// Lanes up to which a sender's move is cheaper one lane at a time than a register at a time.
+constexpr int few_lanes = 2;
 
 /// h += factor * q in the lanes that rise, - in those that fall, for every receiver of one sender.
 template <class T, int factor>
 [[gnu::always_inline]] inline void advance_receivers(const std::int32_t* q, SenderIndex rows, std::int64_t j,
                                                      Moves moves, T* h) {
-  using V = Narrow<std::make_unsigned_t<T>>;
-  for (int strip = 0; strip < narrow_strips<T>; ++strip, h += narrow_width<T>) {
-    const int shift = strip * narrow_width<T>;
-    if (((moves.up | moves.down) >> shift & ((1 << narrow_width<T>)-1)) == 0) continue;
-    const LaneSet<V> up = lanes_of<V>(moves.up >> shift), down = lanes_of<V>(moves.down >> shift);
-    for (std::int32_t e = rows.offsets[j]; e < rows.offsets[j + 1]; ++e) {
+  using U = std::make_unsigned_t<T>;
+  const std::int32_t begin = rows.first[j], end = rows.last[j];
+  unsigned moving = moves.up | moves.down;
+  if (__builtin_popcount(moving) <= few_lanes) {
+    for (; moving != 0; moving &= moving - 1) {
+      const int lane = __builtin_ctz(moving);
+      const std::int32_t amount = moves.up >> lane & 1 ? factor : -factor;
+      for (std::int32_t e = begin; e < end; ++e) {
+        T& to = h[rows.receiver[e] * lanes + lane];
+        const U change =
+            static_cast<U>(static_cast<T>(q[rows.entry[e]])) * static_cast<U>(static_cast<T>(amount));
+        to = static_cast<T>(static_cast<U>(to) + change);
+      }
+    }
+    return;
+  }
+  using V = Field<T>;
+  for (int strip = 0; strip < strips<T>; ++strip, h += width<T>) {
+    const LaneSet<V> up = strip_of<V>(moves.up, strip), down = strip_of<V>(moves.down, strip);
+    for (std::int32_t e = begin; e < end; ++e) {
       T* to = h + rows.receiver[e] * lanes;
       const V amount = spread<V>(q[rows.entry[e]]) * factor;
-      store(to,
-            subtract_where(add_where(load_narrow<std::make_unsigned_t<T>>(to), up, amount), down, amount));
+      store(to, add_where(add_where(load<U>(to), up, amount), down, V{} - amount));
     }
   }
 }

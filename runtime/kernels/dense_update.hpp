@@ -212,7 +212,7 @@ UpdateReport update_dense_by(const DenseArguments& in) {
   float* s = in.scratch;
   for (std::int64_t k = 0; k < weight.receivers; k += words) store(s + k, Floats{});
   Progress progress;
-  for (std::int64_t j = 0; j < weight.senders; ++j) {
+  for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j) {
     const std::int64_t row = j * weight.stride;
     const Parameters to{weight.entries + row, in.moments[0] ? in.moments[0] + row : nullptr,
                         in.moments[1] ? in.moments[1] + row : nullptr};
@@ -238,7 +238,8 @@ UpdateReport update_dense(const DenseArguments& in) {
 void correlate_dense(const DenseArguments& in, float* s) {
   const DenseCorrelation correlation(in);
   const DenseWeight<float>& weight = in.weight;
-  for (std::int64_t j = 0; j < weight.senders; ++j, s += weight.stride) {
+  s += weight.first_sender * weight.stride;
+  for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j, s += weight.stride) {
     correlation.row(j, s);
     for (std::int64_t k = weight.receivers; k < weight.stride; ++k) s[k] = 0;
     if (in.fixed_diagonal && j < weight.receivers) s[j] = 0;

@@ -64,16 +64,15 @@ void gather_bytes(const std::uint8_t* table, std::int64_t units, const std::int3
   }
 }
 
-template <class From, class To>
-void gather_numbers(const From* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch,
-                    To* out) {
+void gather_reals(const float* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch,
+                  float* out) {
   for (std::int64_t p = 0; p < panels_of(batch); ++p, out += units * lanes) {
     for (std::int64_t k = 0; k < units; ++k) {
-      for (int lane = lanes_in_use(batch, p); lane < lanes; ++lane) out[k * lanes + lane] = To{0};
+      for (int lane = lanes_in_use(batch, p); lane < lanes; ++lane) out[k * lanes + lane] = 0;
     }
     for (int lane = 0; lane < lanes_in_use(batch, p); ++lane) {
-      const From* row = table + rows[p * lanes + lane] * units;
-      for (std::int64_t k = 0; k < units; ++k) out[k * lanes + lane] = static_cast<To>(row[k]);
+      const float* row = table + rows[p * lanes + lane] * units;
+      for (std::int64_t k = 0; k < units; ++k) out[k * lanes + lane] = row[k];
     }
   }
 }
@@ -132,18 +131,16 @@ std::int64_t quantise(const float* w, std::int64_t n, int fixed_bits, std::int32
 }
 
 template <class T>
-std::int64_t to_fields(const float* x, std::int64_t units, std::int64_t batch, int fixed_bits, T* h) {
+std::int64_t to_fields(const float* x, Units units, std::int64_t batch, int fixed_bits, T* h) {
   const float factor = two_to(fixed_bits), limit = sizeof(T) == 4 ? 0x1p30f : 0x1p63f;
   for (std::int64_t p = 0; p < panels_of(batch); ++p) {
     const int used = lanes_in_use(batch, p);
-    if (used == lanes) {
-      const std::int64_t bad =
-          convert(x + p * units * lanes, units * lanes, factor, limit, h + p * units * lanes);
-      if (bad >= 0) return p * units * lanes + bad;
-      continue;
-    }
-    for (std::int64_t i = p * units * lanes; i < (p + 1) * units * lanes; i += lanes) {
-      const std::int64_t bad = convert(x + i, used, factor, limit, h + i);
+    const std::int64_t begin = (p * units.count + units.begin) * lanes;
+    const std::int64_t end = (p * units.count + units.end) * lanes;
+    const std::int64_t length = used == lanes ? end - begin : used,
+                       step = used == lanes ? end - begin : lanes;
+    for (std::int64_t i = begin; i < end; i += step) {
+      const std::int64_t bad = convert(x + i, length, factor, limit, h + i);
       if (bad >= 0) return i + bad;
     }
   }
@@ -155,12 +152,12 @@ std::int64_t absolute(std::int64_t q) { return q < 0 ? -q : q; }
 void column_sums_dense(DenseWeight<const std::int32_t> q, std::int64_t* __restrict out) {
   for (std::int64_t j = 0; j < q.senders; ++j) {
     const std::int32_t* __restrict row = q.entries + j * q.stride;
-    for (std::int64_t k = 0; k < q.receivers; ++k) out[k] += absolute(row[k]);
+    for (std::int64_t k = q.begin; k < q.end; ++k) out[k] += absolute(row[k]);
   }
 }
 
 void column_sums_sparse(SparseWeight<const std::int32_t> q, std::int64_t* out) {
-  for (std::int64_t k = 0; k < q.receivers; ++k) {
+  for (std::int64_t k = q.begin; k < q.end; ++k) {
     for (std::int32_t e = q.offsets[k]; e < q.offsets[k + 1]; ++e) out[k] += absolute(q.entries[e]);
   }
 }

@@ -1,5 +1,8 @@
 #include "runtime/kernels/kernels.hpp"
 
+#include <algorithm>
+#include <numeric>
+
 #include "core/error.hpp"
 #include "runtime/kernels/tables.hpp"
 
@@ -21,6 +24,21 @@ bool has_avx512() {
 }
 
 }  // namespace
+
+std::vector<std::int32_t> columns_by_length(std::span<const std::int32_t> offsets) {
+  std::vector<std::int32_t> order(offsets.size() - 1);
+  std::iota(order.begin(), order.end(), 0);
+  const auto length = [&](std::int32_t k) {
+    return offsets[static_cast<std::size_t>(k) + 1] - offsets[static_cast<std::size_t>(k)];
+  };
+  for (std::size_t block = 0; block < order.size(); block += unit_block) {
+    const auto end = std::min<std::size_t>(block + unit_block, order.size());
+    std::stable_sort(order.begin() + static_cast<std::ptrdiff_t>(block),
+                     order.begin() + static_cast<std::ptrdiff_t>(end),
+                     [&](std::int32_t a, std::int32_t b) { return length(a) < length(b); });
+  }
+  return order;
+}
 
 std::string_view name_of(Isa isa) {
   switch (isa) {

@@ -4,6 +4,8 @@
 // [panel][unit][lane]; the last panel's lanes beyond the batch are inactive: their bits are 0 in every Mask,
 // their numbers may be anything. Values in {-1, 0, 1} are two bit planes, a Mask per panel and unit: `plus`
 // and `minus`. Fields are integers in units of 2^-F, int32 while a bound proves that they fit, else int64.
+// They lie by lane, as other values do, or by sample: [sample][unit], rows padded to 16 units, which dense
+// messages prefer: what a sender adds to a sample is a row of its weights.
 //
 // Every table gives the same bits: integer sums have no order, float sums have one accumulator per output in
 // ascending order with fma, and nothing else rounds. All kernels expect FTZ and DAZ to be set. None of them
@@ -14,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace relaxon {
 
@@ -37,11 +40,38 @@ struct SignsOut {
   Mask* minus;
 };
 
-/// A dense weight: row j holds the entries of sender j, `stride` apart (a multiple of 16, the rest is 0).
+/// Units that a call computes; the others are another thread's. A part begins at a multiple of unit_block and
+/// ends at one or with the last unit.
+struct Units {
+  Units(std::int64_t n) : count(n), begin(0), end(n) {}
+  Units(std::int64_t n, std::int64_t from, std::int64_t to) : count(n), begin(from), end(to) {}
+  std::int64_t count, begin, end;
+};
+
+/// Numbers in a row of fields by sample.
+inline std::int64_t row_stride(std::int64_t units) { return (units + 15) / 16 * 16; }
+
+/// Arrays of fields to be summed.
+template <class T>
+struct Messages {
+  const T* const* by_lane;
+  std::int64_t by_lane_count;
+  const T* const* by_sample = nullptr;
+  std::int64_t by_sample_count = 0;
+};
+
+/// Columns whose order is free, and units that no two threads share.
+inline constexpr std::int64_t unit_block = 64;
+
+/// A dense weight: row j holds the entries of sender j, `stride` apart (a multiple of 16, the rest is 0). A
+/// message computes receivers begin .. end - 1, as Units has them; an update or correlation the rows of
+/// senders first_sender .. last_sender - 1.
 template <class T>
 struct DenseWeight {
   T* entries;
   std::int64_t senders, receivers, stride;
+  std::int64_t begin = 0, end = receivers;
+  std::int64_t first_sender = 0, last_sender = senders;
 };
 
 /// A sparse weight by receiver (compressed columns): the entries of receiver k are offsets[k] ..
@@ -51,13 +81,20 @@ struct SparseWeight {
   T* entries;
   const std::int32_t* offsets;  // receivers + 1
   const std::int32_t* sender;   // one per entry
+  const std::int32_t* order;    // receivers, as columns_by_length() has them
   std::int64_t senders, receivers;
+  std::int64_t begin = 0, end = receivers;  // as in DenseWeight
 };
 
-/// The same connections by sender: row j is offsets[j] .. offsets[j+1]; entry[e] is the position among the
-/// compressed columns.
+/// 0 .. n-1, in each block of unit_block ordered by the number of entries: loops over neighbours end
+/// together.
+std::vector<std::int32_t> columns_by_length(std::span<const std::int32_t> offsets);
+
+/// The same connections by sender, those to the receivers of a call: row j is first[j] .. last[j]; entry[e]
+/// is the position among the compressed columns.
 struct SenderIndex {
-  const std::int32_t* offsets;   // senders + 1
+  const std::int32_t* first;     // senders
+  const std::int32_t* last;      // senders
   const std::int32_t* receiver;  // one per entry
   const std::int32_t* entry;
 };
@@ -80,10 +117,15 @@ struct Errors {
   float a, b;
 };
 
+/// How two states differ: units with a sample that does, samples and units that do.
+struct Changes {
+  std::int64_t units, samples;
+};
+
 /// What an update kernel reports.
 struct UpdateReport {
-  float largest_change;  // max |W' - W|; means nothing unless `finite`
-  bool finite;           // every weight and moment it wrote is finite
+  float growth;  // no |W'| exceeds |W| by more; means nothing unless `finite`
+  bool finite;   // every weight and moment it wrote is finite
 };
 
 template <class Weight>
@@ -94,9 +136,10 @@ struct UpdateArguments {
   Errors v;  // [panel][receivers]
   std::int64_t panels;
   Weight weight;
-  float* moments[2];    // stored as the weight's entries; null if the rule has none
-  bool fixed_diagonal;  // entries (k, k) never change
-  float* scratch;       // dense: update_scratch floats; sparse: unused
+  float* moments[2];                         // stored as the weight's entries; null if the rule has none
+  bool fixed_diagonal;                       // dense: entries (k, k) never change
+  float* scratch;                            // dense: update_scratch floats
+  std::span<const std::int32_t> fixed = {};  // sparse: entries that never change, ascending; one a column
 };
 
 /// Floats of scratch memory that an update or correlation of a dense weight needs.
@@ -118,10 +161,20 @@ struct KernelTable {
                        std::int64_t batch, std::uint8_t* out);
   void (*gather_reals)(const float* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch,
                        float* out);
-  void (*gather_fields32)(const std::int64_t* table, std::int64_t units, const std::int32_t* rows,
+  void (*gather_fields32)(const std::int64_t* table, Units units, const std::int32_t* rows,
                           std::int64_t batch, std::int32_t* out);
-  void (*gather_fields64)(const std::int64_t* table, std::int64_t units, const std::int32_t* rows,
+  void (*gather_fields64)(const std::int64_t* table, Units units, const std::int32_t* rows,
                           std::int64_t batch, std::int64_t* out);
+  /// The same by sample.
+  void (*gather_field_rows32)(const std::int64_t* table, Units units, const std::int32_t* rows,
+                              std::int64_t batch, std::int32_t* out);
+  void (*gather_field_rows64)(const std::int64_t* table, Units units, const std::int32_t* rows,
+                              std::int64_t batch, std::int64_t* out);
+  /// Fields by lane as fields by sample.
+  void (*turn_fields32)(const std::int32_t* by_lane, Units units, std::int64_t panels,
+                        std::int32_t* by_sample);
+  void (*turn_fields64)(const std::int64_t* by_lane, Units units, std::int64_t panels,
+                        std::int64_t* by_sample);
   /// Bytes as float32 numbers, unscaled.
   void (*bytes_to_reals)(const std::uint8_t* bytes, std::int64_t n, float* out);
   void (*scale)(float* values, std::int64_t n, float factor);
@@ -130,53 +183,54 @@ struct KernelTable {
   /// q of n weights. Returns the first index with |w| >= 2^(31 - F) or NaN, or -1.
   std::int64_t (*quantise)(const float* w, std::int64_t n, int fixed_bits, std::int32_t* q);
 
-  // Messages: h[panel][receiver][lane].
-  void (*exact_dense32)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int32_t* h);
-  void (*exact_dense64)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int64_t* h);
+  // Messages. By sample (rows: senders add rows of q):
+  void (*exact_rows32)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int32_t* h);
+  void (*exact_rows64)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int64_t* h);
+  /// h += message(to) - message(from), touching only senders that differ.
+  void (*advance_rows32)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels,
+                         std::int32_t* h);
+  void (*advance_rows64)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels,
+                         std::int64_t* h);
+  // By lane:
   void (*exact_sparse32)(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int32_t* h);
   void (*exact_sparse64)(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int64_t* h);
   /// acc = fma(x_j, W_jk, acc) from +0, j ascending; x and acc are [panel][unit][lane].
   void (*real_dense)(DenseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
   void (*real_sparse)(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
+  /// The same of bytes, as the numbers 0 to 255.
+  void (*byte_sparse)(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels, float* acc);
   /// h += message(to) - message(from), touching only senders that differ.
-  void (*advance_dense32)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels,
-                          std::int32_t* h);
-  void (*advance_dense64)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels,
-                          std::int64_t* h);
   void (*advance_sparse32)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to,
                            std::int64_t panels, std::int32_t* h);
   void (*advance_sparse64)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to,
                            std::int64_t panels, std::int64_t* h);
+  /// How the first n masks of two states differ.
+  Changes (*count_changes)(SignsIn from, SignsIn to, std::int64_t n);
   /// q of real-valued messages. Returns the first index in x of an active lane that doesn't fit int32 (below
   /// 2^30 in magnitude) resp. int64, or -1.
-  std::int64_t (*to_fields32)(const float* x, std::int64_t units, std::int64_t batch, int fixed_bits,
+  std::int64_t (*to_fields32)(const float* x, Units units, std::int64_t batch, int fixed_bits,
                               std::int32_t* h);
-  std::int64_t (*to_fields64)(const float* x, std::int64_t units, std::int64_t batch, int fixed_bits,
+  std::int64_t (*to_fields64)(const float* x, Units units, std::int64_t batch, int fixed_bits,
                               std::int64_t* h);
 
-  // Epilogues: the sum of `count` messages, then:
-  /// The sum itself.
-  void (*sum32)(const std::int32_t* const* messages, std::int64_t count, std::int64_t n, std::int32_t* h);
-  void (*sum64)(const std::int64_t* const* messages, std::int64_t count, std::int64_t n, std::int64_t* h);
-  /// +1 where it is >= 0, else -1, in active lanes. `changed`, if not null, is set to whether `out` was
-  /// different.
-  void (*sum_sign32)(const std::int32_t* const* messages, std::int64_t count, std::int64_t units,
-                     std::int64_t batch, SignsOut out, bool* changed);
-  void (*sum_sign64)(const std::int64_t* const* messages, std::int64_t count, std::int64_t units,
-                     std::int64_t batch, SignsOut out, bool* changed);
+  // Epilogues: the sum of messages, then:
+  /// The sum itself; by sample if any of the messages is.
+  void (*sum32)(const Messages<std::int32_t>& messages, Units units, std::int64_t panels, std::int32_t* h);
+  void (*sum64)(const Messages<std::int64_t>& messages, Units units, std::int64_t panels, std::int64_t* h);
+  /// +1 where it is >= 0, else -1, in active lanes.
+  void (*sum_sign32)(const Messages<std::int32_t>& messages, Units units, std::int64_t batch, SignsOut out);
+  void (*sum_sign64)(const Messages<std::int64_t>& messages, Units units, std::int64_t batch, SignsOut out);
   /// The perceptron's error of targets in {-1, 0, 1}: t where t h <= margin[k] (an integer), else 0.
-  void (*sum_error32)(const std::int32_t* const* messages, std::int64_t count, SignsIn t,
-                      const std::int64_t* margin, std::int64_t units, std::int64_t panels, SignsOut v);
-  void (*sum_error64)(const std::int64_t* const* messages, std::int64_t count, SignsIn t,
-                      const std::int64_t* margin, std::int64_t units, std::int64_t panels, SignsOut v);
+  void (*sum_error32)(const Messages<std::int32_t>& messages, SignsIn t, const std::int64_t* margin,
+                      Units units, std::int64_t panels, SignsOut v);
+  void (*sum_error64)(const Messages<std::int64_t>& messages, SignsIn t, const std::int64_t* margin,
+                      Units units, std::int64_t panels, SignsOut v);
   /// The same of two-valued targets (plus: lanes that are a, minus: b): f = h 2^-F rounded to float32, an
   /// error where f32(t f) <= margin[k].
-  void (*sum_pair_error32)(const std::int32_t* const* messages, std::int64_t count, SignsIn t, float a,
-                           float b, const float* margin, int fixed_bits, std::int64_t units,
-                           std::int64_t panels, SignsOut v);
-  void (*sum_pair_error64)(const std::int64_t* const* messages, std::int64_t count, SignsIn t, float a,
-                           float b, const float* margin, int fixed_bits, std::int64_t units,
-                           std::int64_t panels, SignsOut v);
+  void (*sum_pair_error32)(const Messages<std::int32_t>& messages, SignsIn t, float a, float b,
+                           const float* margin, int fixed_bits, Units units, std::int64_t panels, SignsOut v);
+  void (*sum_pair_error64)(const Messages<std::int64_t>& messages, SignsIn t, float a, float b,
+                           const float* margin, int fixed_bits, Units units, std::int64_t panels, SignsOut v);
 
   // Learning: S of section 11, finished in float32, then the optimizer's step; S is never stored.
   UpdateReport (*update_dense)(const UpdateArguments<DenseWeight<float>>& arguments);

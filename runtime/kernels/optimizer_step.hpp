@@ -48,20 +48,20 @@ class Progress {
  public:
   /// `second` is Adam's v. Any other moment that isn't finite shows in its weight.
   [[gnu::always_inline]] void note(Floats before, Floats after, Floats second) {
-    change_ = larger(magnitude(after - before), change_);
+    growth_ = larger(magnitude(after) - magnitude(before), growth_);
     largest_ = larger(largest_, larger((Ints)magnitude(after), (Ints)magnitude(second)));
   }
   UpdateReport report() const {
     UpdateReport report{0, true};
     for (int i = 0; i < words; ++i) {
-      if (change_[i] > report.largest_change) report.largest_change = change_[i];
+      if (growth_[i] > report.growth) report.growth = growth_[i];
       report.finite &= largest_[i] < 0x7f800000;
     }
     return report;
   }
 
  private:
-  Floats change_{};
+  Floats growth_{};
   Ints largest_{};  // magnitudes order as integers
 };
 

@@ -26,7 +26,7 @@ void real_column_tile(DenseWeight<const float> w, std::int64_t first, const floa
                       float* acc) {
   for (std::int64_t p = 0; p < panels; ++p) {
     for (std::int64_t lane = 0; lane < lanes; lane += words) {
-      real_tile(w, w.entries + first, x + p * w.senders * lanes + lane, w.receivers - first,
+      real_tile(w, w.entries + first, x + p * w.senders * lanes + lane, w.end - first,
                 acc + (p * w.receivers + first) * lanes + lane, std::make_index_sequence<tile>());
     }
   }
@@ -34,70 +34,54 @@ void real_column_tile(DenseWeight<const float> w, std::int64_t first, const floa
 
 void real_dense(DenseWeight<const float> w, const float* x, std::int64_t panels, float* acc) {
   constexpr int tile = register_bytes == 64 ? 16 : 8;
-  std::int64_t k = 0;
-  for (; k + tile / 2 < w.receivers; k += tile) real_column_tile<tile>(w, k, x, panels, acc);
-  for (; k < w.receivers; k += tile / 4) real_column_tile<tile / 4>(w, k, x, panels, acc);
+  std::int64_t k = w.begin;
+  for (; k + tile / 2 < w.end; k += tile) real_column_tile<tile>(w, k, x, panels, acc);
+  for (; k < w.end; k += tile / 4) real_column_tile<tile / 4>(w, k, x, panels, acc);
 }
 
-constexpr int column_block = 64;  // columns ordered at a time
-constexpr int column_group = 8;   // columns that run side by side: as many as hide the latency of a sum
+/// Columns that run side by side: enough to hide the latency of a sum, few enough to keep their addresses in
+/// registers.
+constexpr int column_group = 4;
 
-/// Up to column_block columns from `first`, ordered by length: neighbours end together.
-struct ColumnOrder {
-  ColumnOrder(const std::int32_t* offsets, std::int64_t first, int count) {
-    std::int32_t key[column_block];
-    for (int i = 0; i < column_block; ++i) key[i] = INT32_MAX;
-    for (int i = 0; i < count; ++i) {
-      key[i] = (offsets[first + i + 1] - offsets[first + i]) * column_block + i;
-    }
-    for (int i = 0; i < count; ++i) {
-      int rank = 0;
-      for (int other = 0; other < column_block; ++other) rank += key[other] < key[i];
-      column[rank] = static_cast<std::int32_t>(first + i);
-    }
-  }
-  std::int32_t column[column_block];
-};
+/// A register of lanes of one sender, from numbers or from bytes.
+[[gnu::always_inline]] inline Floats sender_lanes(const float* x) { return load<float>(x); }
+[[gnu::always_inline]] inline Floats sender_lanes(const std::uint8_t* x) { return bytes_to_floats(x); }
 
-/// One strip of lanes of column_group columns, shortest first.
-template <std::size_t... c>
-[[gnu::always_inline]] inline void column_tile(SparseWeight<const float> w, const float* x,
+/// One strip of lanes of some columns, shortest first.
+template <class X, std::size_t... c>
+[[gnu::always_inline]] inline void column_tile(SparseWeight<const float> w, const X* x,
                                                const std::int32_t* column, float* acc,
                                                std::index_sequence<c...>) {
   const float* entry[] = {w.entries + w.offsets[column[c]]...};
   const std::int32_t* sender[] = {w.sender + w.offsets[column[c]]...};
   const std::int32_t length[] = {w.offsets[column[c] + 1] - w.offsets[column[c]]...};
   Floats sum[sizeof...(c)] = {};
-  std::int32_t i = 0;
-  for (; i < length[0]; ++i) {
-    ((sum[c] =
-          fma(load<float>(x + std::int64_t{sender[c][i]} * lanes), broadcast<float>(entry[c][i]), sum[c])),
-     ...);
-  }
-  const auto finish = [&](Floats& one, std::size_t which) {
-    for (std::int32_t e = i; e < length[which]; ++e) {
-      one = fma(load<float>(x + std::int64_t{sender[which][e]} * lanes), broadcast<float>(entry[which][e]),
-                one);
-    }
-    store(acc + std::int64_t{column[which]} * lanes, one);
+  const auto add = [&](std::size_t which, std::int32_t i) {
+    sum[which] = fma(sender_lanes(x + std::int64_t{sender[which][i]} * lanes),
+                     broadcast<float>(entry[which][i]), sum[which]);
   };
-  (finish(sum[c], c), ...);
+  std::int32_t i = 0;
+  for (; i < length[0]; ++i) (add(c, i), ...);
+  const auto finish = [&](std::size_t which) {
+    for (std::int32_t e = i; e < length[which]; ++e) add(which, e);
+    store(acc + std::int64_t{column[which]} * lanes, sum[which]);
+  };
+  (finish(c), ...);
 }
 
-void real_sparse(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc) {
-  for (std::int64_t first = 0; first < w.receivers; first += column_block) {
-    const int count =
-        static_cast<int>(w.receivers - first < column_block ? w.receivers - first : column_block);
-    const ColumnOrder order(w.offsets, first, count);
+template <class X>
+void real_sparse(SparseWeight<const float> w, const X* x, std::int64_t panels, float* acc) {
+  for (std::int64_t first = w.begin; first < w.end; first += unit_block) {
+    const std::int64_t last = first + unit_block < w.end ? first + unit_block : w.end;
     for (std::int64_t p = 0; p < panels; ++p) {
       for (std::int64_t lane = 0; lane < lanes; lane += words) {
-        const float* from = x + p * w.senders * lanes + lane;
+        const X* from = x + p * w.senders * lanes + lane;
         float* to = acc + p * w.receivers * lanes + lane;
-        int i = 0;
-        for (; i + column_group <= count; i += column_group) {
-          column_tile(w, from, order.column + i, to, std::make_index_sequence<column_group>());
+        std::int64_t i = first;
+        for (; i + column_group <= last; i += column_group) {
+          column_tile(w, from, w.order + i, to, std::make_index_sequence<column_group>());
         }
-        for (; i < count; ++i) column_tile(w, from, order.column + i, to, std::make_index_sequence<1>());
+        for (; i < last; ++i) column_tile(w, from, w.order + i, to, std::make_index_sequence<1>());
       }
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/kernels/correlation.hpp"
+#include "runtime/kernels/entry_senders.hpp"
 #include "runtime/kernels/optimizer_step.hpp"
 
 namespace relaxon {
@@ -9,7 +10,8 @@ namespace {
 
 using SparseArguments = UpdateArguments<SparseWeight<float>>;
 
-/// S of a register of entries of a column at a time.
+/// S of a register of entries of a column at a time. What the entries' senders are is put together one by
+/// one: gather instructions take longer on much of what is sold.
 class SparseCorrelation {
  public:
   explicit SparseCorrelation(const SparseArguments& arguments)
@@ -23,21 +25,14 @@ class SparseCorrelation {
     return any != 0;
   }
 
-  /// Must be called before at() of a receiver.
-  void choose(std::int64_t k) {
-    if (how_ == Arithmetic::bytes && in_.panels * 4 <= capacity) list_quads(k);
-  }
-
-  /// S of the entries that connect `senders` with receiver k.
-  [[gnu::always_inline]] Floats at(std::int64_t k, Ints senders) const {
+  /// S of the register of entries that connect `senders` with receiver k.
+  [[gnu::always_inline]] Floats at(std::int64_t k, const std::int32_t* senders) const {
     switch (how_) {
       case Arithmetic::signs: return signs(k, senders);
       case Arithmetic::pair_errors:
       case Arithmetic::pair_senders: return pairs(k, senders);
-      case Arithmetic::bytes:
-        if (in_.panels * 4 <= capacity) return listed_bytes(senders);
-        return bytes(k, senders);
-      case Arithmetic::byte_pairs: return bytes(k, senders);
+      case Arithmetic::bytes: return bytes(k, senders);
+      case Arithmetic::byte_pairs: return byte_pairs(k, senders);
       case Arithmetic::reals: return reals(k, senders);
     }
     __builtin_unreachable();
@@ -67,17 +62,11 @@ class SparseCorrelation {
     }
   }
 
-  /// The masks of a panel's senders, a word each.
-  [[gnu::always_inline]] Words masks(const Mask* plane, std::int64_t p, Ints senders) const {
-    const Mask* panel = plane + p * in_.weight.senders;
-    if (in_.weight.senders == 1) return broadcast<std::uint32_t>(panel[0]);
-    // The words that end with the sender's mask, except the first: nothing behind the last mask is touched.
-    const Ints later = senders > Ints{};  // -1 where true
-    const Words pair = gather_at_pairs(panel, senders + later);
-    return (pair >> ((Words)later & 16u)) & 0xffffu;
+  [[gnu::always_inline]] Words masks(const Mask* plane, std::int64_t p, const std::int32_t* senders) const {
+    return masks_at(plane + p * in_.weight.senders, senders);
   }
 
-  [[gnu::always_inline]] Floats signs(std::int64_t k, Ints senders) const {
+  [[gnu::always_inline]] Floats signs(std::int64_t k, const std::int32_t* senders) const {
     Words sum{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       const Lanes v = errors(k, p);
@@ -92,7 +81,7 @@ class SparseCorrelation {
     return to_floats(sum);
   }
 
-  [[gnu::always_inline]] Floats pairs(std::int64_t k, Ints senders) const {
+  [[gnu::always_inline]] Floats pairs(std::int64_t k, const std::int32_t* senders) const {
     const bool by_error = how_ == Arithmetic::pair_errors;
     Words n_a{}, n_b{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
@@ -108,81 +97,61 @@ class SparseCorrelation {
     return by_error ? pair_sum(n_a, in_.v.a, n_b, in_.v.b) : pair_sum(n_a, in_.u.a, n_b, in_.u.b);
   }
 
-  /// Four lanes of a mask as bytes 0 and 1.
-  static std::uint32_t as_bytes(unsigned mask, int quad) {
-    return (mask >> (4 * quad) & 15u) * 0x00204081u & 0x01010101u;
+  const std::uint8_t* sender_bytes(std::int64_t p) const {
+    return in_.u.bytes + p * in_.weight.senders * lanes;
   }
 
-  /// The quads of a column that hold an error: nearly always one or two, wherever they are.
-  void list_quads(std::int64_t k) {
-    quads_ = 0;
+  [[gnu::always_inline]] Floats bytes(std::int64_t k, const std::int32_t* senders) const {
+    Quarters sum{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       const Lanes v = errors(k, p);
-      for (int quad = 0; quad < 4; ++quad) {
-        const std::uint32_t word = as_bytes(v.plus, quad) | as_bytes(v.minus, quad) * 0xffu;
-        quad_bytes_[quads_] = in_.u.bytes + p * in_.weight.senders * lanes + 4 * quad;
-        quad_errors_[quads_] = word;
-        quads_ += word != 0;
-      }
+      if ((v.plus | v.minus) != 0) add_dots(sum, sender_bytes(p), senders, signed_bytes(v.plus, v.minus));
     }
+    return to_floats(joined(sum));
   }
 
-  [[gnu::always_inline]] Floats listed_bytes(Ints senders) const {
-    const Ints rows = senders * static_cast<std::int32_t>(lanes / 2);
-    Words sum{};
-    for (int i = 0; i < quads_; ++i) {
-      sum = dot4(sum, gather_at_pairs(quad_bytes_[i], rows), broadcast<std::uint32_t>(quad_errors_[i]));
-    }
-    return to_floats(sum);
-  }
-
-  [[gnu::always_inline]] Floats bytes(std::int64_t k, Ints senders) const {
-    const bool pair = how_ == Arithmetic::byte_pairs;
-    Words sum{}, sum_b{};
+  [[gnu::always_inline]] Floats byte_pairs(std::int64_t k, const std::int32_t* senders) const {
+    Quarters sum_a{}, sum_b{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       const Lanes v = errors(k, p);
-      const std::uint8_t* u = in_.u.bytes + p * in_.weight.senders * lanes;
-      for (int quad = 0; quad < 4; ++quad) {
-        const std::uint32_t plus = as_bytes(v.plus, quad), minus = as_bytes(v.minus, quad);
-        if ((plus | minus) == 0) continue;
-        const Words four = gather_at_pairs(u + 4 * quad, senders * static_cast<std::int32_t>(lanes / 2));
-        sum = dot4(sum, four, broadcast<std::uint32_t>(pair ? plus : plus | minus * 0xffu));
-        if (pair) sum_b = dot4(sum_b, four, broadcast<std::uint32_t>(minus));
-      }
+      add_dots(sum_a, sender_bytes(p), senders, signed_bytes(v.plus, 0));
+      add_dots(sum_b, sender_bytes(p), senders, signed_bytes(v.minus, 0));
     }
-    return pair ? pair_sum(sum, in_.v.a, sum_b, in_.v.b) : to_floats(sum);
+    return pair_sum(joined(sum_a), in_.v.a, joined(sum_b), in_.v.b);
   }
 
-  Floats reals(std::int64_t k, Ints senders) const {
+  Floats reals(std::int64_t k, const std::int32_t* senders) const {
     Floats sum{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
-      const std::int64_t receiver = p * in_.weight.receivers + k;
+      const std::int64_t receiver = p * in_.weight.receivers + k, first = p * in_.weight.senders;
       for (unsigned which = erring_lanes(in_.v, receiver); which != 0; which &= which - 1) {
         const int lane = __builtin_ctz(which);
-        sum = fma(values(p, lane, senders), broadcast<float>(error_at(in_.v, receiver, lane)), sum);
+        Floats u;
+        for (int i = 0; i < words; ++i) u[i] = sender_at(in_.u, first + senders[i], lane);
+        sum = fma(u, broadcast<float>(error_at(in_.v, receiver, lane)), sum);
       }
     }
     return sum;
   }
 
-  /// What one sample's senders are.
-  [[gnu::always_inline]] Floats values(std::int64_t p, int lane, Ints senders) const {
-    const std::int64_t first = p * in_.weight.senders;
-    if (in_.u.kind == Sender::Kind::real) {
-      return gather(in_.u.real + first * lanes + lane, senders * static_cast<std::int32_t>(lanes));
-    }
-    Floats result;
-    for (int i = 0; i < words; ++i) result[i] = sender_at(in_.u, first + senders[i], lane);
-    return result;
-  }
-
   const SparseArguments& in_;
   Arithmetic how_;
   bool zeros_ = false;
-  static constexpr std::int64_t capacity = 32;
-  int quads_ = 0;
-  const std::uint8_t* quad_bytes_[capacity + 1];  // a last one that isn't kept
-  std::uint32_t quad_errors_[capacity + 1];
+};
+
+/// A register of senders; where a column ends first, its last entries are followed by sender 0.
+class Senders {
+ public:
+  Senders(const std::int32_t* from, int count) : senders_(from) {
+    if (count == words) return;
+    for (int i = 0; i < words; ++i) own_[i] = i < count ? from[i] : 0;
+    senders_ = own_;
+  }
+  operator const std::int32_t*() const { return senders_; }
+
+ private:
+  const std::int32_t* senders_;
+  std::int32_t own_[words];
 };
 
 /// The steps of columns, and of the stretches of columns without an error between them.
@@ -193,49 +162,85 @@ class SparseUpdate {
       : in_(arguments), correlation_(arguments), step_(arguments.scalars) {}
 
   UpdateReport run() {
-    const std::int64_t receivers = in_.weight.receivers;
-    std::int64_t done = 0;
-    for (std::int64_t k = 0; k < receivers; ++k) {
+    const SparseWeight<float>& weight = in_.weight;
+    skip_fixed(weight.offsets[weight.begin]);
+    std::int64_t done = weight.begin;
+    for (std::int64_t k = weight.begin; k < weight.end; ++k) {
       if (!correlation_.errs(k)) continue;
       silent_columns(done, k);
-      correlation_.choose(k);
-      column(k, true);
+      column(k);
       done = k + 1;
     }
-    silent_columns(done, receivers);
+    silent_columns(done, weight.end);
     return progress_.report();
   }
 
  private:
-  void silent_columns(std::int64_t begin, std::int64_t end) {
-    if (rule == StepRule::sgd && in_.scalars[1] == 0) return;  // nothing moves
-    if (in_.fixed_diagonal) {
-      for (std::int64_t k = begin; k < end; ++k) column(k, false);
-      return;
-    }
-    const std::int32_t* offsets = in_.weight.offsets;
-    step_range(step_, parameters(), offsets[begin], offsets[end] - offsets[begin], nullptr, progress_);
+  std::int64_t fixed_at(std::size_t i) const { return in_.fixed.data()[i]; }
+  void skip_fixed(std::int64_t entry) {
+    while (fixed_ < in_.fixed.size() && fixed_at(fixed_) < entry) ++fixed_;
   }
 
-  void column(std::int64_t k, bool errs) {
-    const std::int32_t* sender = in_.weight.sender;
+  void silent_columns(std::int64_t begin, std::int64_t end) {
+    const float decay = in_.scalars[1];
+    std::int64_t from = in_.weight.offsets[begin];
+    const std::int64_t to = in_.weight.offsets[end];
+    if (rule == StepRule::sgd && decay == 0) return skip_fixed(to);  // nothing moves
+    if (rule == StepRule::sgd && decay > 0 && decay <= 1) return shrink(from, to);
+    for (; fixed_ < in_.fixed.size() && fixed_at(fixed_) < to; ++fixed_) {
+      step_range(step_, parameters(), from, fixed_at(fixed_) - from, nullptr, progress_);
+      from = fixed_at(fixed_) + 1;
+    }
+    step_range(step_, parameters(), from, to - from, nullptr, progress_);
+  }
+
+  /// Decay alone, of entries that stay finite and don't grow. Those that are fixed are put back.
+  void shrink(std::int64_t from, std::int64_t to) {
+    float* w = in_.weight.entries;
+    const Floats factor = broadcast<float>(-in_.scalars[1]);
+    while (from < to) {
+      constexpr int capacity = 64;
+      float kept[capacity];
+      int count = 0;
+      const std::size_t first = fixed_;
+      for (; count < capacity && fixed_ < in_.fixed.size() && fixed_at(fixed_) < to; ++fixed_, ++count)
+        kept[count] = w[fixed_at(fixed_)];
+      const std::int64_t stop = count == capacity ? fixed_at(fixed_ - 1) + 1 : to;
+      for (; from + words <= stop; from += words) {
+        const Floats x = load<float>(w + from);
+        store(w + from, fma(factor, x, x));
+      }
+      if (from < stop) {
+        const int rest = static_cast<int>(stop - from);
+        const Floats x = load_first(w + from, rest);
+        store_first(w + from, fma(factor, x, x), rest);
+      }
+      from = stop;
+      for (int i = 0; i < count; ++i) w[fixed_at(first + static_cast<std::size_t>(i))] = kept[i];
+    }
+  }
+
+  void column(std::int64_t k) {
     const std::int64_t end = in_.weight.offsets[k + 1];
     std::int64_t e = in_.weight.offsets[k];
-    for (; e + words <= end; e += words) {
-      const Ints senders = load<std::int32_t>(sender + e);
-      step_at(step_, parameters(), e, errs ? correlation_.at(k, senders) : Floats{}, movable(k, senders),
-              progress_);
+    for (; e + words <= end; e += words)
+      step_at(step_, parameters(), e, correlation_.at(k, in_.weight.sender + e), movable(e), progress_);
+    if (e < end) {
+      const int rest = static_cast<int>(end - e);
+      const Senders senders(in_.weight.sender + e, rest);
+      step_at(step_, parameters(), e, correlation_.at(k, senders), movable(e), progress_, rest);
     }
-    if (e == end) return;
-    const int rest = static_cast<int>(end - e);
-    const Ints senders = load_first(sender + e, rest);
-    step_at(step_, parameters(), e, errs ? correlation_.at(k, senders) : Floats{}, movable(k, senders),
-            progress_, rest);
+    skip_fixed(end);
   }
 
-  LaneSet<Words> movable(std::int64_t k, Ints senders) const {
-    return differing(senders,
-                     broadcast<std::int32_t>(in_.fixed_diagonal ? static_cast<std::int32_t>(k) : -1));
+  /// Lanes of the register at e whose entries may move. A column has at most one that may not.
+  LaneSet<Words> movable(std::int64_t e) const {
+    unsigned bits = (1u << words) - 1u;
+    if (fixed_ < in_.fixed.size()) {
+      const std::int64_t lane = fixed_at(fixed_) - e;
+      if (lane >= 0 && lane < words) bits &= ~(1u << lane);
+    }
+    return lanes_of<Words>(bits);
   }
   Parameters parameters() const { return {in_.weight.entries, in_.moments[0], in_.moments[1]}; }
 
@@ -243,6 +248,7 @@ class SparseUpdate {
   SparseCorrelation correlation_;
   Step<rule> step_;
   Progress progress_;
+  std::size_t fixed_ = 0;  // the first fixed entry that is not behind
 };
 
 UpdateReport update_sparse(const SparseArguments& in) {
@@ -250,19 +256,20 @@ UpdateReport update_sparse(const SparseArguments& in) {
 }
 
 void correlate_sparse(const SparseArguments& in, float* s) {
-  SparseCorrelation correlation(in);
+  const SparseCorrelation correlation(in);
   const SparseWeight<float>& weight = in.weight;
-  for (std::int64_t k = 0; k < weight.receivers; ++k) {
+  for (std::int64_t k = weight.begin; k < weight.end; ++k) {
     const bool errs = correlation.errs(k);
-    correlation.choose(k);
-    for (std::int64_t e = weight.offsets[k]; e < weight.offsets[k + 1]; e += words) {
-      const std::int64_t left = weight.offsets[k + 1] - e;
-      const int n = static_cast<int>(left < words ? left : words);
-      const Ints senders =
-          n == words ? load<std::int32_t>(weight.sender + e) : load_first(weight.sender + e, n);
-      const Floats part = errs ? correlation.at(k, senders) : Floats{};
-      for (int i = 0; i < n; ++i) s[e + i] = in.fixed_diagonal && senders[i] == k ? 0.0f : part[i];
+    const std::int64_t end = weight.offsets[k + 1];
+    for (std::int64_t e = weight.offsets[k]; e < end; e += words) {
+      const int n = static_cast<int>(end - e < words ? end - e : words);
+      const Floats part = errs ? correlation.at(k, Senders(weight.sender + e, n)) : Floats{};
+      for (int i = 0; i < n; ++i) s[e + i] = part[i];
     }
+  }
+  for (std::size_t i = 0; i < in.fixed.size(); ++i) {
+    const std::int32_t at = in.fixed.data()[i];
+    if (at >= weight.offsets[weight.begin] && at < weight.offsets[weight.end]) s[at] = 0;
   }
 }
 

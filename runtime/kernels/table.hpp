@@ -4,9 +4,9 @@
 #include "runtime/kernels/advance.hpp"
 #include "runtime/kernels/dense_update.hpp"
 #include "runtime/kernels/epilogues.hpp"
-#include "runtime/kernels/exact_messages.hpp"
 #include "runtime/kernels/gather.hpp"
 #include "runtime/kernels/real_messages.hpp"
+#include "runtime/kernels/row_messages.hpp"
 #include "runtime/kernels/sparse_update.hpp"
 
 namespace relaxon {
@@ -16,22 +16,28 @@ constexpr KernelTable table_of_this_source() {
   return {
       .gather_signs = gather_signs,
       .gather_bytes = gather_bytes,
-      .gather_reals = gather_numbers<float, float>,
-      .gather_fields32 = gather_numbers<std::int64_t, std::int32_t>,
-      .gather_fields64 = gather_numbers<std::int64_t, std::int64_t>,
+      .gather_reals = gather_reals,
+      .gather_fields32 = gather_fields<std::int32_t>,
+      .gather_fields64 = gather_fields<std::int64_t>,
+      .gather_field_rows32 = gather_field_rows<std::int32_t>,
+      .gather_field_rows64 = gather_field_rows<std::int64_t>,
+      .turn_fields32 = turn_fields<std::int32_t>,
+      .turn_fields64 = turn_fields<std::int64_t>,
       .bytes_to_reals = bytes_to_reals,
       .scale = scale,
       .quantise = quantise,
-      .exact_dense32 = exact_dense<std::int32_t>,
-      .exact_dense64 = exact_dense<std::int64_t>,
+      .exact_rows32 = exact_rows<std::int32_t>,
+      .exact_rows64 = exact_rows<std::int64_t>,
+      .advance_rows32 = advance_rows<std::int32_t>,
+      .advance_rows64 = advance_rows<std::int64_t>,
       .exact_sparse32 = exact_sparse<std::int32_t>,
       .exact_sparse64 = exact_sparse<std::int64_t>,
       .real_dense = real_dense,
-      .real_sparse = real_sparse,
-      .advance_dense32 = advance_dense<std::int32_t>,
-      .advance_dense64 = advance_dense<std::int64_t>,
+      .real_sparse = real_sparse<float>,
+      .byte_sparse = real_sparse<std::uint8_t>,
       .advance_sparse32 = advance_sparse<std::int32_t>,
       .advance_sparse64 = advance_sparse<std::int64_t>,
+      .count_changes = count_changes,
       .to_fields32 = to_fields<std::int32_t>,
       .to_fields64 = to_fields<std::int64_t>,
       .sum32 = sum<std::int32_t>,

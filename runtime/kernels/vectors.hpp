@@ -39,37 +39,17 @@ using Words = Vector<std::uint32_t>;
 template <class T>
 using Field = Vector<std::make_unsigned_t<T>>;
 
-/// Registers for sums that take a broadcast from memory with every addition: a broadcast to 64 bytes would
-/// cost Zen 4 as much as two to 32.
-constexpr int narrow_bytes = register_bytes < 32 ? register_bytes : 32;
-template <class T>
-struct NarrowOf {
-  typedef T type __attribute__((vector_size(narrow_bytes)));
-};
-template <class T>
-using Narrow = typename NarrowOf<T>::type;
-
 template <class T>
 constexpr int width = register_bytes / static_cast<int>(sizeof(T));
 /// Registers that hold one number for every lane of a panel.
 template <class T>
 constexpr int strips = static_cast<int>(lanes) / width<T>;
-template <class T>
-constexpr int narrow_width = narrow_bytes / static_cast<int>(sizeof(T));
-template <class T>
-constexpr int narrow_strips = static_cast<int>(lanes) / narrow_width<T>;
 /// Floats and 32-bit integers in a register.
 constexpr int words = width<float>;
 
 template <class T>
 [[gnu::always_inline]] inline Vector<T> load(const void* from) {
   Vector<T> v;
-  __builtin_memcpy(&v, from, sizeof v);
-  return v;
-}
-template <class T>
-[[gnu::always_inline]] inline Narrow<T> load_narrow(const void* from) {
-  Narrow<T> v;
   __builtin_memcpy(&v, from, sizeof v);
   return v;
 }
@@ -128,22 +108,6 @@ template <class V>
 [[gnu::always_inline]] inline LaneSet<V> lanes_of(unsigned bits) {
   return static_cast<LaneSet<V>>(bits);
 }
-[[gnu::always_inline]] inline Narrow<std::uint32_t> add_where(Narrow<std::uint32_t> sum, __mmask8 where,
-                                                              Narrow<std::uint32_t> x) {
-  return (Narrow<std::uint32_t>)_mm256_mask_add_epi32((__m256i)sum, where, (__m256i)sum, (__m256i)x);
-}
-[[gnu::always_inline]] inline Narrow<std::uint64_t> add_where(Narrow<std::uint64_t> sum, __mmask8 where,
-                                                              Narrow<std::uint64_t> x) {
-  return (Narrow<std::uint64_t>)_mm256_mask_add_epi64((__m256i)sum, where, (__m256i)sum, (__m256i)x);
-}
-[[gnu::always_inline]] inline Narrow<std::uint32_t> subtract_where(Narrow<std::uint32_t> sum, __mmask8 where,
-                                                                   Narrow<std::uint32_t> x) {
-  return (Narrow<std::uint32_t>)_mm256_mask_sub_epi32((__m256i)sum, where, (__m256i)sum, (__m256i)x);
-}
-[[gnu::always_inline]] inline Narrow<std::uint64_t> subtract_where(Narrow<std::uint64_t> sum, __mmask8 where,
-                                                                   Narrow<std::uint64_t> x) {
-  return (Narrow<std::uint64_t>)_mm256_mask_sub_epi64((__m256i)sum, where, (__m256i)sum, (__m256i)x);
-}
 [[gnu::always_inline]] inline Words add_where(Words sum, __mmask16 where, Words x) {
   return (Words)_mm512_mask_add_epi32((__m512i)sum, where, (__m512i)sum, (__m512i)x);
 }
@@ -168,10 +132,6 @@ template <class V>
 template <class V>
 [[gnu::always_inline]] inline V add_where(V sum, V where, V x) {
   return sum + (x & where);
-}
-template <class V>
-[[gnu::always_inline]] inline V subtract_where(V sum, V where, V x) {
-  return sum - (x & where);
 }
 [[gnu::always_inline]] inline Floats select(Words where, Floats a, Floats b) {
   return (Floats)(((Words)a & where) | ((Words)b & ~where));
@@ -227,13 +187,9 @@ template <class V>
 [[gnu::always_inline]] inline Words dot4(Words sum, Words u, Words v) {
   return (Words)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)v);
 }
-/// base[index] of every lane.
-[[gnu::always_inline]] inline Floats gather(const float* base, Ints index) {
-  return _mm512_i32gather_ps((__m512i)index, base, 4);
-}
-/// The four bytes at base + 2 * index.
-[[gnu::always_inline]] inline Words gather_at_pairs(const void* base, Ints index) {
-  return (Words)_mm512_i32gather_epi32((__m512i)index, base, 2);
+/// A register's count of bytes, as numbers.
+[[gnu::always_inline]] inline Floats bytes_to_floats(const std::uint8_t* x) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))));
 }
 
 #else
@@ -279,11 +235,8 @@ template <class V>
   const __m256i pairs = _mm256_maddubs_epi16((__m256i)u, (__m256i)v);
   return sum + (Words)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
-[[gnu::always_inline]] inline Floats gather(const float* base, Ints index) {
-  return _mm256_i32gather_ps(base, (__m256i)index, 4);
-}
-[[gnu::always_inline]] inline Words gather_at_pairs(const void* base, Ints index) {
-  return (Words)_mm256_i32gather_epi32(static_cast<const int*>(base), (__m256i)index, 2);
+[[gnu::always_inline]] inline Floats bytes_to_floats(const std::uint8_t* x) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x))));
 }
 
 #else
@@ -311,18 +264,8 @@ template <class V>
   }
   return sum + (Words)products;
 }
-[[gnu::always_inline]] inline Floats gather(const float* base, Ints index) {
-  return Floats{base[index[0]], base[index[1]], base[index[2]], base[index[3]]};
-}
-[[gnu::always_inline]] inline Words gather_at_pairs(const void* base, Ints index) {
-  Words result;
-  for (int i = 0; i < words; ++i) {
-    std::uint32_t word;
-    __builtin_memcpy(&word, static_cast<const unsigned char*>(base) + std::int64_t{index[i]} * 2,
-                     sizeof word);
-    result[i] = word;
-  }
-  return result;
+[[gnu::always_inline]] inline Floats bytes_to_floats(const std::uint8_t* x) {
+  return Floats{float(x[0]), float(x[1]), float(x[2]), float(x[3])};
 }
 
 #endif

@@ -54,6 +54,9 @@ struct Fields {
     for (const auto& one : all) result.push_back(pointer(one.data()));
     return result;
   }
+  Messages<std::int32_t> messages() const {
+    return {pointers.data(), static_cast<std::int64_t>(pointers.size())};
+  }
   std::vector<std::vector<std::int32_t>> all;
   std::vector<const std::int32_t*> pointers;
 };
@@ -154,14 +157,14 @@ TEST_CASE("generated epilogues are the kernels'", "[jit]") {
           auto operands = fields.operands();
           operands.push_back(actual.data());
           sum(operands, batch, units);
-          table.sum32(fields.pointers.data(), messages, n, expected.data());
+          table.sum32(fields.messages(), units, panels, expected.data());
           CHECK(actual == expected);
 
           Signs expected_signs(batch, units), actual_signs(batch, units);
           operands = fields.operands();
           operands.insert(operands.end(), {actual_signs.plus.data(), actual_signs.minus.data()});
           sign(operands, batch, units);
-          table.sum_sign32(fields.pointers.data(), messages, units, batch, expected_signs.out(), nullptr);
+          table.sum_sign32(fields.messages(), units, batch, expected_signs.out());
           CHECK(actual_signs == expected_signs);
 
           const Signs target(draw, batch, units, 0.2);
@@ -178,13 +181,13 @@ TEST_CASE("generated epilogues are the kernels'", "[jit]") {
                           {pointer(target.plus.data()), pointer(target.minus.data()), narrow.data(),
                            actual_signs.plus.data(), actual_signs.minus.data()});
           sign_error(operands, batch, units);
-          table.sum_error32(fields.pointers.data(), messages, target.in(), margins.data(), units, panels,
+          table.sum_error32(fields.messages(), target.in(), margins.data(), units, panels,
                             expected_signs.out());
           CHECK(actual_signs == expected_signs);
           operands[static_cast<std::size_t>(messages) + 2] = reals.data();
           pair_error(operands, batch, units);
-          table.sum_pair_error32(fields.pointers.data(), messages, target.in(), 1.08f, -0.5f, reals.data(),
-                                 20, units, panels, expected_signs.out());
+          table.sum_pair_error32(fields.messages(), target.in(), 1.08f, -0.5f, reals.data(), 20, units,
+                                 panels, expected_signs.out());
           CHECK(actual_signs == expected_signs);
         }
       }
@@ -202,8 +205,8 @@ TEST_CASE("generated sparse messages are the kernels'", "[jit]") {
       const Connections c(draw, senders, receivers, senders > 1000 ? 0.01 : 0.3);
       const std::vector<std::int32_t> q = draw.integers(c.entries(), 1 << 20);
       const std::vector<float> w = draw.reals(c.entries());
-      const ExactSparse message{senders, receivers, false}, added{senders, receivers, true};
-      const Made exact(message, isa), add(added, isa), advance(AdvanceSparse{senders, receivers}, isa);
+      const ExactSparse message{senders, receivers};
+      const Made exact(message, isa), advance(AdvanceSparse{senders, receivers}, isa);
       Stream masks(c, message.stream(), isa);
       for (const std::int64_t batch : batches) {
         INFO(name_of(isa) << ", batch " << batch << ", " << senders << " x " << receivers);
@@ -216,19 +219,14 @@ TEST_CASE("generated sparse messages are the kernels'", "[jit]") {
                pointer(state.plus.data()), actual.data()},
               batch, receivers);
         CHECK(actual == expected);
-        add({pointer(q.data()), pointer(c.offsets.data()), masks.data(), masks.order.data(),
-             pointer(state.plus.data()), actual.data()},
-            batch, receivers);
-        for (std::int32_t& h : expected) h *= 2;
-        CHECK(actual == expected);
-
-        // All receivers at once: not in parts.
-        std::vector<void*> operands{
-            pointer(q.data()),       pointer(c.row_offsets.data()), pointer(c.receiver.data()),
-            pointer(c.entry.data()), pointer(from.plus.data()),     pointer(from.minus.data()),
-            pointer(to.plus.data()), pointer(to.minus.data()),      actual.data()};
+        const SenderIndex rows = c.rows();
+        std::vector<void*> operands{pointer(q.data()),          pointer(rows.first),
+                                    pointer(rows.last),         pointer(rows.receiver),
+                                    pointer(rows.entry),        pointer(from.plus.data()),
+                                    pointer(from.minus.data()), pointer(to.plus.data()),
+                                    pointer(to.minus.data()),   actual.data()};
         advance.function(operands.data(), batch, 0, receivers);
-        table.advance_sparse32(c.weight(q.data()), c.rows(), from.in(), to.in(), panels_of(batch),
+        table.advance_sparse32(c.weight(q.data()), rows, from.in(), to.in(), panels_of(batch),
                                expected.data());
         CHECK(actual == expected);
 
@@ -343,6 +341,13 @@ void check_update(Draw& draw, const Update& o, Isa isa, const Made& update, std:
   const std::vector<float> scalars = scalars_of(o.rule, decays);
   const std::int64_t floats = update_scratch(o.u, o.v, panels_of(batch), stride);
   std::vector<float> scratch(static_cast<std::size_t>(floats), 1e30f);
+  std::vector<std::int32_t> fixed;
+  for (std::int64_t k = 0; k < (o.fixed_diagonal ? o.receivers : 0); ++k) {
+    for (std::int32_t e = c.offsets[static_cast<std::size_t>(k)];
+         e < c.offsets[static_cast<std::size_t>(k) + 1]; ++e) {
+      if (c.sender[static_cast<std::size_t>(e)] == k) fixed.push_back(e);
+    }
+  }
   const auto by_table = [&](auto kernel, auto weight) {
     UpdateArguments<decltype(weight)> a{};
     a.rule = o.rule;
@@ -354,6 +359,7 @@ void check_update(Draw& draw, const Update& o, Isa isa, const Made& update, std:
     a.moments[0] = expected.m.data();
     a.moments[1] = expected.v.data();
     a.fixed_diagonal = o.fixed_diagonal;
+    a.fixed = fixed;
     a.scratch = scratch.data();
     return kernel(a);
   };
@@ -366,10 +372,10 @@ void check_update(Draw& draw, const Update& o, Isa isa, const Made& update, std:
       {actual.w.data(), actual.m.data(), actual.v.data(), pointer(c.offsets.data()), pointer(c.sender.data()),
        pointer(sides.u_data()), pointer(sides.u.signs.minus), pointer(sides.v_data()),
        pointer(sides.v.signs.minus), pointer(scalars.data()), bits, scratch.data()},
-      batch, o.receivers);
+      batch, o.sparse ? o.receivers : o.senders);
   CHECK(actual == expected);
   CHECK(report.finite == (bits[1] < 0x7f800000));
-  CHECK(std::bit_cast<float>(bits[0]) == report.largest_change);
+  CHECK(std::bit_cast<float>(bits[0]) == report.growth);
 }
 
 constexpr StepRule all_rules[] = {StepRule::sgd, StepRule::momentum, StepRule::nesterov, StepRule::adam,

@@ -28,7 +28,7 @@ struct Layer {
   Array<std::int32_t> integers, q, h;  // integers: x
 
   Layer(std::int64_t senders, std::int64_t receivers)
-      : d(senders), K(receivers), stride((receivers + 15) / 16 * 16) {
+      : d(senders), K(receivers), stride(row_stride(receivers)) {
     std::uint32_t state = 1;
     const auto next = [&] { return (state = state * 1664525u + 1013904223u) >> 8; };
     for (std::int64_t j = 0; j < d; ++j) {
@@ -41,7 +41,7 @@ struct Layer {
       }
     }
     integers.assign(x.begin(), x.end());
-    h.resize(static_cast<std::size_t>(K * lanes));
+    h.resize(static_cast<std::size_t>(stride * lanes));
     acc.resize(h.size());
   }
   SignsIn signs() const { return {plus.data(), minus.data()}; }
@@ -114,8 +114,7 @@ void exact_message(benchmark::State& state, Isa isa, std::int64_t d, std::int64_
   compare(
       state,
       [&] {
-        kernels(isa).exact_dense32({layer.q.data(), d, K, layer.stride}, layer.signs(), lanes,
-                                   layer.h.data());
+        kernels(isa).exact_rows32({layer.q.data(), d, K, layer.stride}, layer.signs(), lanes, layer.h.data());
       },
       [&] { plain_message(layer.integers.data(), layer.q.data(), d, K, layer.stride, layer.h.data()); });
 }

@@ -1,6 +1,7 @@
 // Random batch-innermost arrays for tests of kernels, and plain views of them: sample b, unit k.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <catch2/catch.hpp>
 #include <limits>
@@ -73,6 +74,25 @@ struct Panels {
   std::vector<T> values;
 };
 
+/// [sample][unit], rows of row_stride(units); inactive samples and the padding filled with `garbage`.
+template <class T>
+struct Rows {
+  Rows(std::int64_t batch_size, std::int64_t width, T garbage)
+      : batch(batch_size),
+        units(width),
+        values(static_cast<std::size_t>(panels_of(batch_size) * lanes * row_stride(width)), garbage) {}
+  T& at(std::int64_t b, std::int64_t k) { return values[place(b, k)]; }
+  T at(std::int64_t b, std::int64_t k) const { return values[place(b, k)]; }
+  T* data() { return values.data(); }
+  const T* data() const { return values.data(); }
+  std::size_t place(std::int64_t b, std::int64_t k) const {
+    return static_cast<std::size_t>(b * row_stride(units) + k);
+  }
+
+  std::int64_t batch, units;
+  std::vector<T> values;
+};
+
 /// Values in {-1, 0, 1} as bit planes.
 struct Signs {
   Signs(std::int64_t batch_size, std::int64_t width)
@@ -113,6 +133,62 @@ struct Signs {
   std::vector<Mask> plus, minus;
 };
 
+/// Up to three parts that make up n units, as calls may share them.
+inline std::vector<Units> random_parts(Draw& draw, std::int64_t n) {
+  std::vector<std::int64_t> cuts{0, n};
+  for (int i = 0; i < 2; ++i) cuts.push_back(draw.between(0, (n - 1) / unit_block) * unit_block);
+  std::sort(cuts.begin(), cuts.end());
+  std::vector<Units> parts;
+  for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
+    if (cuts[i] < cuts[i + 1]) parts.emplace_back(n, cuts[i], cuts[i + 1]);
+  }
+  return parts;
+}
+
+inline bool contains(const Units& part, std::int64_t k) { return k >= part.begin && k < part.end; }
+
+/// Whether a call wrote what a call for all units did (`whole`) into its part, and left the other units of
+/// what was there before alone.
+template <class T>
+bool is_part(const Panels<T>& made, const Units& part, const Panels<T>& whole, const Panels<T>& before) {
+  for (std::int64_t b = 0; b < panels_of(made.batch) * lanes; ++b) {
+    for (std::int64_t k = 0; k < made.units; ++k) {
+      if (contains(part, k) && b >= made.batch) continue;  // anything
+      if (made.at(b, k) != (contains(part, k) ? whole : before).at(b, k)) return false;
+    }
+  }
+  return true;
+}
+
+template <class T>
+bool is_part(const Rows<T>& made, const Units& part, const Rows<T>& whole, const Rows<T>& before) {
+  const std::int64_t stride = row_stride(made.units);
+  const Units written(stride, part.begin, part.end == made.units ? stride : part.end);
+  for (std::int64_t b = 0; b < panels_of(made.batch) * lanes; ++b) {
+    for (std::int64_t k = 0; k < stride; ++k) {
+      if (contains(written, k) && (b >= made.batch || k >= made.units)) continue;  // anything
+      if (made.at(b, k) != (contains(written, k) ? whole : before).at(b, k)) return false;
+    }
+  }
+  return true;
+}
+
+inline bool is_part(const Signs& made, const Units& part, const Signs& whole, const Signs& before) {
+  for (std::size_t i = 0; i < made.plus.size(); ++i) {
+    const Signs& expected = contains(part, static_cast<std::int64_t>(i) % made.units) ? whole : before;
+    if (made.plus[i] != expected.plus[i] || made.minus[i] != expected.minus[i]) return false;
+  }
+  return true;
+}
+
+/// Connections by sender, those to the receivers of a part.
+struct PartRows {
+  SenderIndex index() const { return {first.data(), last.data(), receiver, entry}; }
+  std::vector<std::int32_t> first, last;
+  const std::int32_t* receiver;
+  const std::int32_t* entry;
+};
+
 /// Connections by receiver and by sender; `weight` fills the entries.
 struct Connections {
   Connections(Draw& draw, std::int64_t d, std::int64_t K, double density) : senders(d), receivers(K) {
@@ -127,6 +203,7 @@ struct Connections {
       }
       offsets.push_back(static_cast<std::int32_t>(sender.size()));
     }
+    order = columns_by_length(offsets);
     row_offsets.push_back(0);
     for (const auto& row : rows) {
       for (const auto& [k, e] : row) {
@@ -138,22 +215,40 @@ struct Connections {
   }
   template <class T>
   SparseWeight<T> weight(T* entries) const {
-    return {entries, offsets.data(), sender.data(), senders, receivers};
+    return {entries, offsets.data(), sender.data(), order.data(), senders, receivers};
   }
-  SenderIndex rows() const { return {row_offsets.data(), receiver.data(), entry.data()}; }
+  template <class T>
+  SparseWeight<T> weight(T* entries, const Units& part) const {
+    SparseWeight<T> w = weight(entries);
+    w.begin = part.begin;
+    w.end = part.end;
+    return w;
+  }
+  SenderIndex rows() const {
+    return {row_offsets.data(), row_offsets.data() + 1, receiver.data(), entry.data()};
+  }
+  PartRows rows(const Units& part) const {
+    PartRows rows{{}, {}, receiver.data(), entry.data()};
+    for (std::size_t j = 0; j + 1 < row_offsets.size(); ++j) {
+      const auto begin = receiver.begin() + row_offsets[j], end = receiver.begin() + row_offsets[j + 1];
+      const auto place = [&](std::int64_t k) {
+        return static_cast<std::int32_t>(std::lower_bound(begin, end, k) - receiver.begin());
+      };
+      rows.first.push_back(place(part.begin));
+      rows.last.push_back(place(part.end));
+    }
+    return rows;
+  }
   std::size_t entries() const { return sender.size(); }
 
   std::int64_t senders, receivers;
-  std::vector<std::int32_t> offsets, sender, row_offsets, receiver, entry;
+  std::vector<std::int32_t> offsets, sender, order, row_offsets, receiver, entry;
 };
 
-/// A row length that kernels accept for `receivers`.
-inline std::int64_t stride_of(std::int64_t receivers) { return (receivers + 15) / 16 * 16; }
-
-/// Random entries of a dense weight, the padding 0.
+/// Entries of a dense weight with rows of row_stride(receivers), the padding 0.
 template <class T>
 std::vector<T> padded(const std::vector<T>& entries, std::int64_t senders, std::int64_t receivers) {
-  const std::int64_t stride = stride_of(receivers);
+  const std::int64_t stride = row_stride(receivers);
   std::vector<T> result(static_cast<std::size_t>(senders * stride));
   for (std::int64_t j = 0; j < senders; ++j) {
     for (std::int64_t k = 0; k < receivers; ++k) {

@@ -36,6 +36,7 @@ slot %s : tern[B,4] signs live 1 to 2147483647
 slot %s.1 "s" : pm1[B,4] signs live 1 to 2
 slot %v "not a name" : two{1.0811388,-0.5}[B,4] pair live -1 to -1
 slot %h : fix[B,4] fields live 4 to 5
+slot %h.1 "h" : fix[B,4] field_rows live 4 to 5
 slot %w : f32[3,4]{@1-0} columns live 0 to 9
 slot %J : f32[4,4]{offdiag} dense live 0 to 9
 )";
@@ -44,7 +45,7 @@ std::string error_in(const std::string& text) {
   return error_of([&] { (void)parse_plan(text, "p.rx"); });
 }
 
-/// The error of steps below the declarations; their first line is line 12.
+/// The error of steps below the declarations; their first line is line 13.
 std::string error_below(const std::string& steps) { return error_in(head + steps); }
 
 Plan planned(const Graph& lowered) { return make_plan(optimise(lowered)); }
@@ -67,6 +68,7 @@ TEST_CASE("steps of every kernel stay as they are", "[plan][text]") {
       "%w = load param(%w) \"weight/1-0\" : f32[3,4]{@1-0}",
       "%w = load(%w)",
       "%w = store(%w)",
+      "%h = turn(%h.1) why \"added to fields that lie so\"",
       "%n = slice(%n, %n, %n)",
       "%h = take_row(%n, %n)",
       "%x = gather(%x, %n)",
@@ -173,33 +175,33 @@ TEST_CASE("errors in plans", "[plan][text]") {
         "p.rx:2:29: a position is -2; expected -1 .. 2147483647");
   CHECK(error_in("plan \"p\" fixed 20\nslot %x : f32[2,2]{@a} tensor live 0 to 0") ==
         "p.rx:2:20: pattern @a is not declared");
-  CHECK(error_below("slot %x : f32[] tensor live 0 to 0") == "p.rx:12:6: slot %x is declared twice");
-  CHECK(error_below("binding x %x") == "p.rx:12:9: expected a name in quotes, found 'x'");
-  CHECK(error_below("binding \"x\" %y") == "p.rx:12:13: slot %y is not declared");
-  CHECK(error_below("%s zero()") == "p.rx:12:4: expected '=', found 'zero'");
-  CHECK(error_below("%s = zeros()") == "p.rx:12:6: unknown kernel 'zeros'");
-  CHECK(error_below("%s = %x") == "p.rx:12:6: expected a kernel, found %x");
-  CHECK(error_below("%s = reference(%x)") == "p.rx:12:15: expected an op, found '('");
-  CHECK(error_below("%s = reference negate(%x)") == "p.rx:12:16: unknown op 'negate'");
-  CHECK(error_below("%s = sum(%h, %y)") == "p.rx:12:14: slot %y is not declared");
-  CHECK(error_below("%s = sum(%h %h)") == "p.rx:12:13: expected ')', found %h");
+  CHECK(error_below("slot %x : f32[] tensor live 0 to 0") == "p.rx:13:6: slot %x is declared twice");
+  CHECK(error_below("binding x %x") == "p.rx:13:9: expected a name in quotes, found 'x'");
+  CHECK(error_below("binding \"x\" %y") == "p.rx:13:13: slot %y is not declared");
+  CHECK(error_below("%s zero()") == "p.rx:13:4: expected '=', found 'zero'");
+  CHECK(error_below("%s = zeros()") == "p.rx:13:6: unknown kernel 'zeros'");
+  CHECK(error_below("%s = %x") == "p.rx:13:6: expected a kernel, found %x");
+  CHECK(error_below("%s = reference(%x)") == "p.rx:13:15: expected an op, found '('");
+  CHECK(error_below("%s = reference negate(%x)") == "p.rx:13:16: unknown op 'negate'");
+  CHECK(error_below("%s = sum(%h, %y)") == "p.rx:13:14: slot %y is not declared");
+  CHECK(error_below("%s = sum(%h %h)") == "p.rx:13:13: expected ')', found %h");
   CHECK(error_below("%s = sign(%h) {round}") ==
-        "p.rx:12:16: expected an activation: sign, sign0, tanh or identity, found 'round'");
-  CHECK(error_below("%J = correlate(%s, %s) {dense}") == "p.rx:12:31: expected ':', found the end");
-  CHECK(error_below("%w = update(%w) {sgd} after") == "p.rx:12:28: expected an op, found the end");
-  CHECK(error_below("%s = copy(%s) covers %s") == "p.rx:12:22: expected the values in quotes, found %s");
-  CHECK(error_below("%s = copy(%s) why s") == "p.rx:12:19: expected the reason in quotes, found 's'");
-  CHECK(error_below("%n = reference const() 1.5 : i32[]") == "p.rx:12:24: expected an integer, found '1.5'");
-  CHECK(error_below("scan %n (%s = %s, %s = %s) {yield}") == "p.rx:12:19: %s is an argument twice");
+        "p.rx:13:16: expected an activation: sign, sign0, tanh or identity, found 'round'");
+  CHECK(error_below("%J = correlate(%s, %s) {dense}") == "p.rx:13:31: expected ':', found the end");
+  CHECK(error_below("%w = update(%w) {sgd} after") == "p.rx:13:28: expected an op, found the end");
+  CHECK(error_below("%s = copy(%s) covers %s") == "p.rx:13:22: expected the values in quotes, found %s");
+  CHECK(error_below("%s = copy(%s) why s") == "p.rx:13:19: expected the reason in quotes, found 's'");
+  CHECK(error_below("%n = reference const() 1.5 : i32[]") == "p.rx:13:24: expected an integer, found '1.5'");
+  CHECK(error_below("scan %n (%s = %s, %s = %s) {yield}") == "p.rx:13:19: %s is an argument twice");
   CHECK(error_below("scan %n (%s = %s) until unchanged(%h) {yield}") ==
-        "p.rx:12:35: %h is not a carry of this scan");
+        "p.rx:13:35: %h is not a carry of this scan");
   CHECK(error_below("%s = scan %n (%s = %s) {yield}") ==
-        "p.rx:12:6: 1 carries, 1 outputs and 0 yielded slots; expected as many of each");
-  CHECK(error_below("scan %n () {") == "p.rx:12:13: expected a kernel, found the end");
-  CHECK(error_below("result \"x\" %x,") == "p.rx:12:14: expected a result or the end, found ','");
+        "p.rx:13:6: 1 carries, 1 outputs and 0 yielded slots; expected as many of each");
+  CHECK(error_below("scan %n () {") == "p.rx:13:13: expected a kernel, found the end");
+  CHECK(error_below("result \"x\" %x,") == "p.rx:13:14: expected a result or the end, found ','");
   std::string deep;
   for (int i = 0; i < 65; ++i) deep += "scan %n () {";
-  CHECK(error_below(deep) == "p.rx:12:769: bodies are nested more than 64 deep");
+  CHECK(error_below(deep) == "p.rx:13:769: bodies are nested more than 64 deep");
 }
 
 TEST_CASE("damaged plans give errors, never anything else", "[plan][text]") {

@@ -85,7 +85,9 @@ Progress OptimizerStep::at(V i, V s, V mask, V fixed, Progress progress) {
     return mask ? b.CreateSelect(mask, words, e_.zeros(e_.i32, width)) : words;
   };
   const auto size = [&](V x) { return existing(e_.bits_of(e_.magnitude(x), e_.vector(e_.i32, width))); };
-  progress.change = e_.larger_integer(progress.change, size(b.CreateFSub(next_w, w)));
+  V growth = b.CreateFSub(e_.magnitude(next_w), e_.magnitude(w));
+  progress.growth =
+      e_.larger_integer(progress.growth, existing(e_.bits_of(growth, e_.vector(e_.i32, width))));
   // Any other moment that isn't finite shows in its weight.
   progress.largest = e_.larger_integer(progress.largest, size(next_w));
   if (moments_ > 1) progress.largest = e_.larger_integer(progress.largest, size(next_v));

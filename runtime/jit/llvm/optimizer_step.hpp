@@ -6,12 +6,13 @@
 
 namespace relaxon::jit {
 
-/// What an update has done so far, carried through its loops: integers, because magnitudes order as such.
+/// What an update has done so far, carried through its loops: bits of floats, because magnitudes order as
+/// integers; what shrinks is below 0 in both.
 struct Progress {
-  V change, largest;
+  V growth, largest;
   static Progress none(Emitter& e) { return {e.zeros(e.i32, 16), e.zeros(e.i32, 16)}; }
   static Progress of(const Values& carried) { return {carried[0], carried[1]}; }
-  Values values() const { return {change, largest}; }
+  Values values() const { return {growth, largest}; }
 };
 
 class OptimizerStep {

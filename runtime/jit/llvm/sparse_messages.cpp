@@ -152,10 +152,9 @@ void generate(Emitter& e, const ExactSparse& o) {
               V where = e.lanes_of(e.load(e.i16, masks, sender));
               return {e.add_where(sum[0], where, amount), e.b.CreateAdd(sum[1], amount)};
             },
-            [&e, &o, to](V column, const Values& sum) {
+            [&e, to](V column, const Values& sum) {
               V field = e.at(e.i32, to, e.scaled(column, lanes));
               V message = e.b.CreateSub(e.b.CreateAdd(sum[0], sum[0]), sum[1]);
-              if (o.add) message = e.b.CreateAdd(message, e.load(e.vector(e.i32, width), field));
               e.store(message, field);
             }};
   });
@@ -181,7 +180,7 @@ Change change_of(Emitter& e, V from_plus, V from_minus, V to_plus, V to_minus) {
 
 /// The receivers of a sender, all lanes at once.
 void advance_receivers(Emitter& e, V first, V last, V up, V down, int factor, V fields) {
-  V q = e.operand(0), receiver = e.operand(2), entry = e.operand(3);
+  V q = e.operand(0), receiver = e.operand(3), entry = e.operand(4);
   V rising = e.lanes_of(up), falling = e.lanes_of(down);
   e.loop(first, last, 1, [&](V i) {
     V to = e.at(e.i32, fields, e.scaled(e.widened(e.load(e.i32, receiver, i)), lanes));
@@ -196,8 +195,8 @@ void advance_receivers(Emitter& e, V first, V last, V up, V down, int factor, V 
 }  // namespace
 
 void generate(Emitter& e, const AdvanceSparse& o) {
-  V rows = e.operand(1), from_plus = e.operand(4), from_minus = e.operand(5), to_plus = e.operand(6),
-    to_minus = e.operand(7), h = e.operand(8);
+  V firsts = e.operand(1), lasts = e.operand(2), from_plus = e.operand(5), from_minus = e.operand(6),
+    to_plus = e.operand(7), to_minus = e.operand(8), h = e.operand(9);
   const auto sender = [&](V panel, V j) {
     V at = e.scaled(panel, o.senders, j);
     V fp = e.load(e.i16, from_plus, at), fm = e.load(e.i16, from_minus, at);
@@ -205,8 +204,8 @@ void generate(Emitter& e, const AdvanceSparse& o) {
     V differs = e.b.CreateOr(e.b.CreateXor(fp, tp), e.b.CreateXor(fm, tm));
     e.when(e.b.CreateICmpNE(differs, e.b.getInt16(0)), [&] {
       const Change c = change_of(e, fp, fm, tp, tm);
-      V first = e.widened(e.load(e.i32, rows, j));
-      V last = e.widened(e.load(e.i32, rows, e.b.CreateAdd(j, e.number(1))));
+      V first = e.widened(e.load(e.i32, firsts, j));
+      V last = e.widened(e.load(e.i32, lasts, j));
       V fields = e.at(e.i32, h, e.scaled(panel, o.receivers * lanes));
       const auto move = [&](V up, V down, int factor) {
         e.when(e.b.CreateICmpNE(e.b.CreateOr(up, down), e.b.getInt16(0)),

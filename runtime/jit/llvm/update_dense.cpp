@@ -27,7 +27,7 @@ class DenseUpdate {
     V erring = lay_out();
     V needed = b_.CreateOr(erring, step_.moves_silently());
     const Values moved = e_.when(needed, Progress::none(e_).values(), [&] {
-      return e_.loop(e_.number(0), e_.number(o_.senders), 1, Progress::none(e_).values(),
+      return e_.loop(e_.begin, e_.end, 1, Progress::none(e_).values(),
                      [&](V j, const Values& carried) { return row(j, Progress::of(carried)).values(); });
     });
     step_.report(Progress::of(moved));
@@ -35,7 +35,7 @@ class DenseUpdate {
   }
 
  private:
-  // The errors of a call's receivers are laid out once, receivers innermost, so that rows read whole
+  // The errors are laid out once a call, receivers innermost, so that rows read whole
   // registers; what lies beyond the last receiver is 0.
 
   /// Masks of a panel's receivers from k on: plane 0 or 1.
@@ -58,11 +58,11 @@ class DenseUpdate {
   /// Whether there is any error at all.
   V lay_out() {
     const auto panel = [&](V p, const Values& carried) {
-      V last = b_.CreateAnd(b_.CreateAdd(e_.end, e_.number(width - 1)), e_.number(-static_cast<int>(width)));
-      const Values any = e_.loop(e_.begin, e_.end, 1, carried, [&](V k, const Values& c) -> Values {
-        return {b_.CreateOr(c[0], lay_out(p, k, e_.scaled(p, o_.receivers, k)))};
-      });
-      e_.loop(e_.end, last, 1, [&](V k) { lay_out(p, k, nullptr); });
+      const Values any =
+          e_.loop(e_.number(0), e_.number(o_.receivers), 1, carried, [&](V k, const Values& c) -> Values {
+            return {b_.CreateOr(c[0], lay_out(p, k, e_.scaled(p, o_.receivers, k)))};
+          });
+      e_.loop(e_.number(o_.receivers), e_.number(stride_), 1, [&](V k) { lay_out(p, k, nullptr); });
       return any;
     };
     const Values any = e_.loop(e_.number(0), e_.panels, 1, {b_.getInt16(0)}, panel);
@@ -118,25 +118,22 @@ class DenseUpdate {
   // Rows.
 
   Progress row(V j, Progress progress) {
-    V whole = b_.CreateAnd(e_.end, e_.number(-static_cast<int>(width)));
-    V base = b_.CreateMul(j, e_.number(stride_));
+    const std::int64_t whole = o_.receivers / width * width;
     const std::int64_t together = how_ == Arithmetic::reals ? 4 : 1;
-    V tiled =
-        b_.CreateAdd(e_.begin, b_.CreateAnd(b_.CreateSub(whole, e_.begin), e_.number(-together * width)));
-    Values carried = e_.loop(e_.begin, tiled, together * width, progress.values(), [&](V k, const Values& c) {
-      return tile(j, base, k, static_cast<unsigned>(together), nullptr, Progress::of(c)).values();
-    });
-    if (together > 1) {
-      carried = e_.loop(tiled, whole, width, carried, [&](V k, const Values& c) {
-        return tile(j, base, k, 1, nullptr, Progress::of(c)).values();
-      });
-    }
-    const auto rest = static_cast<std::uint32_t>(o_.receivers % width);
-    if (rest == 0) return Progress::of(carried);
-    V mask = b_.CreateICmpULT(e_.iota(width), e_.splat(e_.word(rest), width));
-    return Progress::of(e_.when(b_.CreateICmpSLT(whole, e_.end), carried, [&] {
-      return tile(j, base, whole, 1, mask, Progress::of(carried)).values();
-    }));
+    const std::int64_t tiled = whole / (together * width) * (together * width);
+    V base = b_.CreateMul(j, e_.number(stride_));
+    const auto tiles = [&](std::int64_t from, std::int64_t to, std::int64_t count) {
+      if (from == to) return;
+      progress = Progress::of(e_.loop(
+          e_.number(from), e_.number(to), count * width, progress.values(), [&](V k, const Values& carried) {
+            return tile(j, base, k, static_cast<unsigned>(count), nullptr, Progress::of(carried)).values();
+          }));
+    };
+    tiles(0, tiled, together);
+    tiles(tiled, whole, 1);
+    if (whole == o_.receivers) return progress;
+    V rest = e_.splat(e_.word(o_.receivers - whole), width);
+    return tile(j, base, e_.number(whole), 1, b_.CreateICmpULT(e_.iota(width), rest), progress);
   }
 
   /// `count` registers of receivers side by side.

@@ -1,0 +1,249 @@
+// Exact messages of dense weights, a sample at a time: rows of q are added where the sender is +1, taken away
+// where it is -1. A message costs the senders that are on, a change only those that changed.
+#pragma once
+
+#include "runtime/kernels/advance.hpp"
+#include "runtime/kernels/transpose.hpp"
+
+namespace relaxon {
+namespace {
+
+/// q as numbers of the field's width.
+template <class T>
+[[gnu::always_inline]] inline Field<T> load_q(const std::int32_t* q) {
+  if constexpr (sizeof(T) == 4) return load<std::uint32_t>(q);
+  typedef std::int32_t Narrow_q __attribute__((vector_size(register_bytes / 2)));
+  Narrow_q narrow;
+  __builtin_memcpy(&narrow, q, sizeof narrow);
+  return (Field<T>)__builtin_convertvector(narrow, Vector<std::int64_t>);
+}
+
+/// The most registers of receivers that are summed side by side.
+constexpr std::int64_t row_tile = 8;
+
+/// Calls run(k, tile) for tiles of registers that cover the receivers of a call, padding included: as few as
+/// can be, as even as can be.
+template <class T, class Run>
+[[gnu::always_inline]] inline void for_each_row_tile(std::int64_t begin, std::int64_t end, Run run) {
+  std::int64_t left = (end - begin + width<T> - 1) / width<T>;
+  std::int64_t size = 0;
+  for (std::int64_t k = begin; left > 0; left -= size, k += size * width<T>) {
+    const std::int64_t tiles = (left + row_tile - 1) / row_tile;
+    size = (left + tiles - 1) / tiles;
+    switch (size) {
+      case 1: run(k, std::make_index_sequence<1>()); break;
+      case 2: run(k, std::make_index_sequence<2>()); break;
+      case 3: run(k, std::make_index_sequence<3>()); break;
+      case 4: run(k, std::make_index_sequence<4>()); break;
+      case 5: run(k, std::make_index_sequence<5>()); break;
+      case 6: run(k, std::make_index_sequence<6>()); break;
+      case 7: run(k, std::make_index_sequence<7>()); break;
+      default: run(k, std::make_index_sequence<8>());
+    }
+  }
+}
+
+/// sum += or -= the rows of q whose bit is set; q points at the tile in the first row.
+template <class T, bool negative, std::size_t... r>
+[[gnu::always_inline]] inline void add_chosen_rows(const std::int32_t* q, std::int64_t stride,
+                                                   std::uint32_t chosen, Field<T>* sum,
+                                                   std::index_sequence<r...>) {
+  for (; chosen != 0; chosen &= chosen - 1) {
+    const std::int32_t* row = q + __builtin_ctz(chosen) * stride;
+    if constexpr (negative) {
+      ((sum[r] = sum[r] - load_q<T>(row + static_cast<std::int64_t>(r) * width<T>)), ...);
+    } else {
+      ((sum[r] = sum[r] + load_q<T>(row + static_cast<std::int64_t>(r) * width<T>)), ...);
+    }
+  }
+}
+
+/// Senders whose rows stay in the first cache from sample to sample.
+constexpr std::int64_t sender_block = 32;
+
+/// Which senders of a block are on, by sample.
+struct SenderBits {
+  SenderBits(const Mask* plane, std::int64_t count) {
+    for (std::int64_t j = 0; j < sender_block; j += lanes) {
+      Mask masks[lanes] = {}, bits[lanes];
+      for (std::int64_t i = 0; i < lanes && j + i < count; ++i) masks[i] = plane[j + i];
+      transpose_bits(masks, bits);
+      for (int lane = 0; lane < lanes; ++lane) {
+        of_sample[lane] = (j == 0 ? 0u : of_sample[lane]) | std::uint32_t{bits[lane]} << j;
+      }
+    }
+  }
+  std::uint32_t of_sample[lanes];
+};
+
+/// h = sum of the rows of senders that are +1 (less those that are -1, unless `signs`).
+template <class T, bool signs>
+void chosen_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
+  const std::int64_t stride = row_stride(q.receivers);
+  for (std::int64_t j = 0; j < q.senders; j += sender_block) {
+    const std::int64_t count = q.senders - j < sender_block ? q.senders - j : sender_block;
+    const SenderBits plus(x.plus + j, count), minus(x.minus + j, count);
+    for_each_row_tile<T>(
+        q.begin, q.end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
+          const std::int32_t* rows = q.entries + j * q.stride + k;
+          for (std::int64_t lane = 0; lane < samples; ++lane) {
+            T* to = h + lane * stride + k;
+            Field<T> sum[] = {(j == 0 ? Field<T>{}
+                                      : (Field<T>)load<std::make_unsigned_t<T>>(
+                                            to + static_cast<std::int64_t>(r) * width<T>))...};
+            add_chosen_rows<T, false>(rows, q.stride, plus.of_sample[lane], sum, tile);
+            if constexpr (!signs) add_chosen_rows<T, true>(rows, q.stride, minus.of_sample[lane], sum, tile);
+            (store(to + static_cast<std::int64_t>(r) * width<T>, sum[r]), ...);
+          }
+        });
+  }
+}
+
+/// h = 2 h - the sum of all rows: from what the +1 send to what +1 and -1 send.
+template <class T>
+void subtract_columns(DenseWeight<const std::int32_t> q, std::int64_t samples, T* h) {
+  const std::int64_t stride = row_stride(q.receivers);
+  for_each_row_tile<T>(
+      q.begin, q.end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...>) {
+        Field<T> total[sizeof...(r)] = {};
+        for (std::int64_t j = 0; j < q.senders; ++j) {
+          const std::int32_t* row = q.entries + j * q.stride + k;
+          ((total[r] = total[r] + load_q<T>(row + static_cast<std::int64_t>(r) * width<T>)), ...);
+        }
+        for (std::int64_t lane = 0; lane < samples; ++lane) {
+          const auto finish = [&](T* to, Field<T> all) {
+            const Field<T> on = load<std::make_unsigned_t<T>>(to);
+            store(to, on + on - all);
+          };
+          (finish(h + lane * stride + k + static_cast<std::int64_t>(r) * width<T>, total[r]), ...);
+        }
+      });
+}
+
+/// Receivers of which a message is summed by lane, four side by side: picking rows one by one is slow when
+/// they are short.
+constexpr std::int64_t few_receivers = 16;
+
+template <class T, std::size_t... r>
+[[gnu::always_inline]] inline void sums_by_lane(DenseWeight<const std::int32_t> q, const std::int32_t* column,
+                                                SignsIn x, int strip, T* sums, std::index_sequence<r...>) {
+  using V = Field<T>;
+  V sum[sizeof...(r)] = {};
+  for (std::int64_t j = 0; j < q.senders; ++j, column += q.stride) {
+    const LaneSet<V> up = strip_of<V>(x.plus[j], strip), down = strip_of<V>(x.minus[j], strip);
+    const auto add = [&](V& to, V weight) { to = add_where(add_where(to, up, weight), down, V{} - weight); };
+    (add(sum[r], spread<V>(column[r])), ...);
+  }
+  (store(sums + static_cast<std::int64_t>(r) * lanes + strip * width<T>, sum[r]), ...);
+}
+
+/// One panel's message to a few receivers.
+template <class T>
+void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
+  alignas(register_bytes) T sums[few_receivers * lanes];
+  for (std::int64_t k = 0; k < q.end - q.begin; k += 4) {
+    for (int strip = 0; strip < strips<T>; ++strip)
+      sums_by_lane(q, q.entries + q.begin + k, x, strip, sums + k * lanes, std::make_index_sequence<4>());
+  }
+  for (std::int64_t lane = 0; lane < samples; ++lane) {
+    for (std::int64_t k = 0; k < q.end - q.begin; ++k)
+      h[lane * row_stride(q.receivers) + q.begin + k] = sums[k * lanes + lane];
+  }
+}
+
+template <class T>
+void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, T* h) {
+  const bool few = q.end - q.begin <= few_receivers;
+  const bool signs = !few && all_signs(x, q.senders, batch);
+  for (std::int64_t p = 0; p < panels_of(batch); ++p) {
+    const std::int64_t left = batch - p * lanes, samples = left < lanes ? left : lanes;
+    const SignsIn panel{x.plus + p * q.senders, x.minus + p * q.senders};
+    T* to = h + p * lanes * row_stride(q.receivers);
+    if (few) {
+      few_rows(q, panel, samples, to);
+    } else if (signs) {
+      chosen_rows<T, true>(q, panel, samples, to);
+      subtract_columns(q, samples, to);
+    } else {
+      chosen_rows<T, false>(q, panel, samples, to);
+    }
+  }
+}
+
+/// Rows of q that one sample adds and takes away.
+struct SampleRows {
+  static constexpr int capacity = 64;
+  struct List {
+    int count = 0;
+    const std::int32_t* row[capacity];
+  };
+  List twice_up, twice_down, once_up, once_down;
+
+  bool any() const { return (twice_up.count | twice_down.count | once_up.count | once_down.count) != 0; }
+  void clear() { twice_up.count = twice_down.count = once_up.count = once_down.count = 0; }
+};
+
+template <class T, bool negative, std::size_t... r>
+[[gnu::always_inline]] inline void add_listed_rows(const SampleRows::List& list, std::int64_t k,
+                                                   Field<T>* sum, std::index_sequence<r...>) {
+  for (int i = 0; i < list.count; ++i) {
+    const std::int32_t* row = list.row[i] + k;
+    if constexpr (negative) {
+      ((sum[r] = sum[r] - load_q<T>(row + static_cast<std::int64_t>(r) * width<T>)), ...);
+    } else {
+      ((sum[r] = sum[r] + load_q<T>(row + static_cast<std::int64_t>(r) * width<T>)), ...);
+    }
+  }
+}
+
+/// h += the rows of one sample.
+template <class T>
+void add_sample_rows(const SampleRows& rows, std::int64_t begin, std::int64_t end, T* h) {
+  for_each_row_tile<T>(
+      begin, end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
+        Field<T> sum[sizeof...(r)] = {};
+        add_listed_rows<T, false>(rows.twice_up, k, sum, tile);
+        add_listed_rows<T, true>(rows.twice_down, k, sum, tile);
+        ((sum[r] = sum[r] + sum[r]), ...);
+        add_listed_rows<T, false>(rows.once_up, k, sum, tile);
+        add_listed_rows<T, true>(rows.once_down, k, sum, tile);
+        const auto add = [&](T* to, Field<T> x) { store(to, load<std::make_unsigned_t<T>>(to) + x); };
+        (add(h + k + static_cast<std::int64_t>(r) * width<T>, sum[r]), ...);
+      });
+}
+
+/// Notes `row` with every sample whose bit is set.
+inline void note_row(const std::int32_t* row, unsigned samples, SampleRows::List SampleRows::*list,
+                     SampleRows (&rows)[lanes]) {
+  for (; samples != 0; samples &= samples - 1) {
+    SampleRows::List& to = rows[__builtin_ctz(samples)].*list;
+    to.row[to.count++] = row;
+  }
+}
+
+template <class T>
+void advance_rows(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels, T* h) {
+  const std::int64_t stride = row_stride(q.receivers);
+  SampleRows rows[lanes];
+  for (std::int64_t p = 0; p < panels; ++p, h += lanes * stride) {
+    const std::int64_t begin = p * q.senders, end = begin + q.senders;
+    std::int64_t i = next_change(from, to, begin, end);
+    while (i < end) {
+      for (SampleRows& r : rows) r.clear();
+      for (int n = 0; n < SampleRows::capacity && i < end; ++n, i = next_change(from, to, i + 1, end)) {
+        const std::int32_t* row = q.entries + (i - begin) * q.stride;
+        const Change change = change_of(from, to, i);
+        note_row(row, change.twice.up, &SampleRows::twice_up, rows);
+        note_row(row, change.twice.down, &SampleRows::twice_down, rows);
+        note_row(row, change.once.up, &SampleRows::once_up, rows);
+        note_row(row, change.once.down, &SampleRows::once_down, rows);
+      }
+      for (std::int64_t lane = 0; lane < lanes; ++lane) {
+        if (rows[lane].any()) add_sample_rows(rows[lane], q.begin, q.end, h + lane * stride);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace relaxon
