@@ -17,7 +17,6 @@ using relaxon::testing::Connections;
 using relaxon::testing::Draw;
 using relaxon::testing::Panels;
 using relaxon::testing::Signs;
-using relaxon::testing::stride_of;
 
 void* pointer(const void* p) { return const_cast<void*>(p); }
 
@@ -326,7 +325,7 @@ struct Sides {
 void check_update(Draw& draw, const Update& o, Isa isa, const Made& update, std::int64_t batch, bool decays) {
   const KernelTable& table = kernels(isa);
   const Connections c(draw, o.senders, o.receivers, 0.3);
-  const std::int64_t stride = stride_of(o.receivers);
+  const std::int64_t stride = row_stride(o.receivers);
   const std::size_t n = o.sparse ? c.entries() : static_cast<std::size_t>(o.senders * stride);
   Learned expected{draw.reals(n), draw.reals(n), draw.reals(n)};
   for (float& v : expected.v) v = std::fabs(v);
