@@ -6,15 +6,18 @@
 #include "passes/plan/plan.hpp"
 #include "runtime/executor/executor.hpp"
 #include "runtime/interpreter/interpreter.hpp"
+#include "runtime/jit/code.hpp"
 
 namespace relaxon {
 namespace {
 
-constexpr std::array<std::string_view, 2> backend_names{"interpreter", "kernels"};
+constexpr std::array<std::string_view, 3> backend_names{"interpreter", "kernels", "jit"};
 
 }  // namespace
 
 std::string_view name_of(Backend backend) { return backend_names.at(static_cast<std::size_t>(backend)); }
+
+bool has_backend(Backend backend) { return backend != Backend::jit || jit::available(); }
 
 std::optional<Backend> backend_named(std::string_view name) {
   for (std::size_t i = 0; i < backend_names.size(); ++i) {
@@ -26,10 +29,13 @@ std::optional<Backend> backend_named(std::string_view name) {
 std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
   switch (options.backend) {
     case Backend::interpreter: return make_interpreter(std::move(lowered));
-    case Backend::kernels: {
+    case Backend::kernels:
+    case Backend::jit: {
+      const Isa isa = options.isa.value_or(best_isa());
       Plan plan = make_plan(optimise(lowered, {options.passes, {}}));
-      return make_executor(std::move(lowered), std::move(plan), options.isa.value_or(best_isa()),
-                           options.team, options.statistics, options.profile);
+      ExecutorOptions how{options.team, options.statistics, options.profile, {}};
+      if (options.backend == Backend::jit) how.generated = jit::compile(plan, isa, options.cache);
+      return make_executor(std::move(lowered), std::move(plan), isa, std::move(how));
     }
   }
   internal_error("unknown backend {}", static_cast<int>(options.backend));

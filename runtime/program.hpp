@@ -7,10 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "core/options.hpp"
 #include "core/pattern.hpp"
 #include "core/tensor.hpp"
 #include "ir/graph.hpp"
 #include "passes/pipeline.hpp"
+#include "runtime/jit/cache.hpp"
+#include "runtime/jit/report.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/profile.hpp"
 #include "runtime/run_statistics.hpp"
@@ -18,10 +21,13 @@
 
 namespace relaxon {
 
-/// interpreter: the reference, runs the graph as it is. kernels: optimises, plans and runs the plan.
-enum class Backend : std::uint8_t { interpreter, kernels };
+/// interpreter: the reference, runs the graph as it is. kernels: optimises, plans and runs the plan. jit: the
+/// same, with functions compiled for the plan's own shapes.
+enum class Backend : std::uint8_t { interpreter, kernels, jit };
 
 std::string_view name_of(Backend backend);
+/// Whether this build has it.
+bool has_backend(Backend backend);
 std::optional<Backend> backend_named(std::string_view name);
 
 /// Called for every probe op as it runs, with the indices of the loops around it, outermost first.
@@ -45,6 +51,8 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   const Graph& graph() const { return graph_; }
+  /// How its machine code came about; null if none was generated.
+  virtual const jit::CodeReport* code_report() const { return nullptr; }
   /// Runs once; the results in the order of the return op. Checks the arguments' types and shapes first.
   virtual std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes = {}) = 0;
   /// What happened in all runs since clear_statistics(); null unless CompileOptions asked, and for the
@@ -62,7 +70,8 @@ struct CompileOptions {
   std::optional<Isa> isa = {};            // default: the fastest of this machine
   std::shared_ptr<ThreadTeam> team = {};  // default: the caller's thread alone
   bool statistics = false;                // count what happens
-  std::shared_ptr<Profile> profile = {};  // kernels without a team: time each step
+  std::shared_ptr<Profile> profile = {};  // without a team: time each step
+  jit::CodeCache cache{code_cache_folder()};
 };
 
 /// Makes a lowered graph ready to run. Every choice of options gives the same bits.

@@ -73,7 +73,18 @@ Program& Session::Impl::program(const ProgramKey& key) {
   report.milliseconds +=
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   ++report.compiles;
+  note(place->graph().name(), place->code_report());
   return *place;
+}
+
+void Session::Impl::note(const std::string& name, const jit::CodeReport* code) {
+  if (!code) {
+    report.reasons.push_back(fmt::format("{}: first use", name));
+    return;
+  }
+  if (code->from_cache) ++report.cache_hits;
+  report.reasons.push_back(fmt::format("{}: first use; {} functions, {}", name, code->functions,
+                                       code->from_cache ? "found in the cache" : "compiled: " + code->why));
 }
 
 std::vector<TensorPtr> Session::Impl::run(Program& program,

@@ -112,6 +112,7 @@ BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions
   Session session(file.network, options.compile);
   session.prepare();
   result.compile_ms = session.compile_report().milliseconds;
+  result.cache_hits = session.compile_report().cache_hits;
   result.compiles = session.compile_report().compiles;
 
   BatchStream stream(file, data, result.batch);
@@ -183,7 +184,7 @@ nlohmann::ordered_json to_json(const BenchResult& r) {
                               {"eval_images_per_s", images_per_second(r.relaxon.evaluate_us, r.batch)},
                               {"compile_ms", r.compile_ms},
                               {"compiles", r.compiles},
-                              {"cache_hits", 0},
+                              {"cache_hits", r.cache_hits},
                               {"threads", r.threads},
                               {"backend", name_of(r.backend)},
                               {"isa", name_of(r.isa)}};

@@ -30,7 +30,7 @@ struct BenchResult {
   std::optional<StepTimes> naive, peak;
   std::int64_t batch = 1;
   double compile_ms = 0;
-  std::int64_t compiles = 0;
+  std::int64_t compiles = 0, cache_hits = 0;
   int threads = 1;
   Backend backend = Backend::kernels;
   Isa isa = Isa::x86_64;

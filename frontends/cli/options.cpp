@@ -41,7 +41,7 @@ std::vector<std::string> NetworkOptions::overrides() const {
 NetworkFile NetworkOptions::load() const { return load_network_file(file, overrides()); }
 
 void RunOptions::add_to(CLI::App& parser) {
-  parser.add_option("--backend", backend, "What runs the network: interpreter or kernels")
+  parser.add_option("--backend", backend, "What runs the network: interpreter, kernels or jit")
       ->type_name("B")
       ->capture_default_str();
   parser.add_option("--opt", passes, "Passes: default, none, a list a,b or default,-a")
@@ -61,7 +61,13 @@ int RunOptions::thread_count() const {
 CompileOptions RunOptions::compile_options() const {
   const auto found = backend_named(backend);
   if (!found)
-    throw UsageError(fmt::format("--backend: {} is not a backend; expected interpreter or kernels", backend));
+    throw UsageError(
+        fmt::format("--backend: {} is not a backend; expected interpreter, kernels or jit", backend));
+  if (!has_backend(*found)) {
+    throw UsageError(fmt::format(
+        "--backend: this build has no {} (it was made without LLVM); expected interpreter or kernels",
+        backend));
+  }
   CompileOptions options;
   options.backend = *found;
   options.passes = passes_named("--opt", passes);

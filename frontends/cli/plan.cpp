@@ -15,6 +15,7 @@
 #include "ir/text.hpp"
 #include "passes/lower.hpp"
 #include "passes/pipeline.hpp"
+#include "runtime/jit/code.hpp"
 
 namespace relaxon::cli {
 namespace {
@@ -68,9 +69,25 @@ void show(const std::string& emit, const Stage& stage, const Outline& shown) {
   print_out(emit == "svg" ? svg(shown) : print(stage));
 }
 
+/// The functions that backend jit makes for a plan on this machine.
+std::string generated(const Plan& plan, const std::string& form) {
+  if (!jit::available())
+    throw UsageError(fmt::format("--emit {}: this build has no JIT (it was made without LLVM)", form));
+  const Isa isa = best_isa();
+  const char* comment = form == "llvm" ? ";" : "#";
+  std::string text;
+  for (const std::string& step : jit::left_out(plan, isa))
+    text += fmt::format("{} not generated: {}\n", comment, step);
+  return text + jit::emit(jit::named_operations(plan, isa), isa,
+                          form == "llvm" ? jit::Emit::llvm : jit::Emit::assembly);
+}
+
 int plan(const PlanOptions& options) {
   if (options.print_after_all && (options.emit != "text" || !options.after.empty()))
     throw UsageError("--print-after-all goes with neither --emit nor --after");
+  const bool code = options.emit == "llvm" || options.emit == "asm";
+  if (code && (options.stage != "planned" || !options.after.empty()))
+    throw UsageError(fmt::format("--emit {}: only of the planned stage", options.emit));
   PassOptions passes;
   passes.selection = passes_named("--opt", options.passes);
   const NetworkFile file = options.network.load();
@@ -90,7 +107,11 @@ int plan(const PlanOptions& options) {
     show(options.emit, graph, outline(graph, options.stage));
   } else {
     const Plan plan = make_plan(optimise(lowered, passes));
-    show(options.emit, plan, outline(plan));
+    if (code) {
+      print_out(generated(plan, options.emit));
+    } else {
+      show(options.emit, plan, outline(plan));
+    }
   }
   return exit_done;
 }
@@ -108,9 +129,9 @@ Command add_plan(CLI::App& app) {
   parser->add_option("--what", options->what, "Which plan")
       ->capture_default_str()
       ->check(CLI::IsMember({"train", "evaluate"}));
-  parser->add_option("--emit", options->emit, "Form of the output")
+  parser->add_option("--emit", options->emit, "Form of the output; llvm, asm: the functions of backend jit")
       ->capture_default_str()
-      ->check(CLI::IsMember({"text", "json", "svg"}));
+      ->check(CLI::IsMember({"text", "json", "svg", "llvm", "asm"}));
   parser->add_flag("--print-after-all", options->print_after_all,
                    "Print the lowered graph, what each pass changes, and the plan");
   parser->add_option("--opt", options->passes, "Passes: default, none, a list a,b or default,-a")

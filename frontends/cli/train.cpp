@@ -67,7 +67,7 @@ class Report {
         {"compile_ms", session.compile_report().milliseconds},
         {"compiles", session.compile_report().compiles},
         {"cache_hits",
-         0}}.dump());
+         session.compile_report().cache_hits}}.dump());
   }
 
   void epoch(const EpochRecord& r) const {

@@ -198,7 +198,7 @@ std::unique_ptr<Runnable> make_control_step(const Step& step, Context& context) 
 std::unique_ptr<Runnable> make_runnable(const Step& step, Context& context) {
   for (const auto make : {make_data_step, make_message_step, make_epilogue_step, make_update_step,
                           make_control_step, make_reference_step}) {
-    if (auto made = make(step, context)) return made;
+    if (auto made = make(step, context)) return make_generated_step(step, context, std::move(made));
   }
   internal_error("no step for kernel {}", name_in(kernel_names, step.kernel));
 }

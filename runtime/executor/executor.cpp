@@ -17,21 +17,24 @@ using executor::Memory;
 
 class Executor final : public Program {
  public:
-  Executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team, bool statistics,
-           ThreadPart samples, std::shared_ptr<Profile> profile = {})
+  Executor(Graph lowered, Plan plan, Isa isa, ExecutorOptions options, ThreadPart samples)
       : Program(std::move(lowered)),
+        generated_(std::move(options.generated)),
         plan_(std::move(plan)),
-        team_(std::move(team)),
+        team_(std::move(options.team)),
         memory_(plan_, team_->size()),
         guard_(plan_),
-        context_{plan_,  memory_, guard_,  kernels(isa),
-                 {},     *team_,  nullptr, statistics ? &statistics_ : nullptr,
+        context_{plan_,   memory_,
+                 guard_,  kernels(isa),
+                 isa,     generated_.code.get(),
+                 {},      *team_,
+                 nullptr, options.statistics ? &statistics_ : nullptr,
                  samples},
         steps_(executor::make_runnables(plan_.steps, context_)) {
     const auto first = std::find_if(plan_.steps.begin(), plan_.steps.end(),
                                     [&](const Step& step) { return writes_fields(step); });
-    if (profile) {
-      profile_ = std::move(profile);
+    if (options.profile) {
+      profile_ = std::move(options.profile);
       context_.times = &profile_->plans[plan_.name];
       context_.times->assign(static_cast<std::size_t>(context_.steps_made), {});
     }
@@ -63,6 +66,9 @@ class Executor final : public Program {
 
   const RunStatistics* statistics() const override { return context_.statistics; }
   void clear_statistics() override { statistics_.clear(); }
+  const jit::CodeReport* code_report() const override {
+    return generated_.code ? &generated_.report : nullptr;
+  }
 
  private:
   bool writes_fields(const Step& step) const {
@@ -119,6 +125,7 @@ class Executor final : public Program {
     for (const Plan::Port& port : plan_.bindings) memory_[port.slot].tensor.reset();
   }
 
+  jit::Compiled generated_;
   Plan plan_;
   std::shared_ptr<ThreadTeam> team_;
   Memory memory_;
@@ -133,13 +140,17 @@ class Executor final : public Program {
 /// Runs a plan whose loop over batches is shared out, an executor a thread, and adds up what they counted.
 class SampleExecutor final : public Program {
  public:
-  SampleExecutor(Graph lowered, const Plan& plan, Isa isa, std::shared_ptr<ThreadTeam> team, bool statistics)
-      : Program(lowered), team_(std::move(team)) {
+  SampleExecutor(Graph lowered, const Plan& plan, Isa isa, const ExecutorOptions& options)
+      : Program(lowered), team_(options.team) {
     for (int i = 0; i < team_->size(); ++i) {
-      executors_.push_back(std::make_unique<Executor>(lowered, plan, isa, std::make_shared<ThreadTeam>(1),
-                                                      statistics, ThreadPart{i, team_->size()}));
+      ExecutorOptions own = options;
+      own.team = std::make_shared<ThreadTeam>(1);
+      executors_.push_back(
+          std::make_unique<Executor>(lowered, plan, isa, std::move(own), ThreadPart{i, team_->size()}));
     }
   }
+
+  const jit::CodeReport* code_report() const override { return executors_[0]->code_report(); }
 
   std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes) override {
     std::vector<std::vector<TensorPtr>> results(executors_.size());
@@ -177,16 +188,15 @@ class SampleExecutor final : public Program {
 
 }  // namespace
 
-std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
-                                       bool statistics, std::shared_ptr<Profile> profile) {
-  if (team) profile = nullptr;
-  if (!team) team = std::make_shared<ThreadTeam>(1);
+std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, ExecutorOptions options) {
+  if (options.team) options.profile = nullptr;
+  if (!options.team) options.team = std::make_shared<ThreadTeam>(1);
   const bool samples = std::any_of(plan.steps.begin(), plan.steps.end(),
                                    [](const Step& step) { return step.threads == Threads::samples; });
-  if (samples && team->size() > 1)
-    return std::make_unique<SampleExecutor>(std::move(lowered), plan, isa, std::move(team), statistics);
-  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(team), statistics,
-                                    ThreadPart{}, std::move(profile));
+  if (samples && options.team->size() > 1)
+    return std::make_unique<SampleExecutor>(std::move(lowered), plan, isa, options);
+  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(options),
+                                    ThreadPart{});
 }
 
 }  // namespace relaxon

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "passes/plan/plan.hpp"
+#include "runtime/jit/code.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/profile.hpp"
 #include "runtime/program.hpp"
@@ -11,10 +12,16 @@
 
 namespace relaxon {
 
+struct ExecutorOptions {
+  std::shared_ptr<ThreadTeam> team;  // none: the caller's thread alone
+  bool statistics = false;           // count what happens
+  std::shared_ptr<Profile> profile;  // without a team: where the times of steps go
+  jit::Compiled generated;           // functions made for the plan
+};
+
 /// A program that runs `plan`, made from `lowered`, whose bindings and results it has, on the threads of a
-/// team (none: the caller's).
-/// Without a team the times of its steps go to `profile`, if there is one.
-std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
-                                       bool statistics = false, std::shared_ptr<Profile> profile = {});
+/// team (none: the caller's): with the functions that were generated for it, if any, and with the kernels of
+/// an instruction set.
+std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, ExecutorOptions options = {});
 
 }  // namespace relaxon

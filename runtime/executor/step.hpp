@@ -2,12 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "passes/plan/plan.hpp"
 #include "runtime/executor/bound_guard.hpp"
 #include "runtime/executor/memory.hpp"
+#include "runtime/jit/code.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/program.hpp"
 #include "runtime/run_statistics.hpp"
@@ -21,6 +23,8 @@ struct Context {
   Memory& memory;
   BoundGuard& guard;
   const KernelTable& kernels;
+  Isa isa;                // of the kernels and of the code
+  const jit::Code* code;  // backend jit: generated functions; else null
   Frame frame;
   ThreadTeam& team;
   const ProbeSink* probes = nullptr;
@@ -77,6 +81,12 @@ std::unique_ptr<Runnable> make_epilogue_step(const Step& step, Context& context)
 std::unique_ptr<Runnable> make_update_step(const Step& step, Context& context);
 std::unique_ptr<Runnable> make_control_step(const Step& step, Context& context);
 std::unique_ptr<Runnable> make_reference_step(const Step& step, Context& context);
+/// A step that runs the generated function, where there is one, or else `table`.
+std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context,
+                                              std::unique_ptr<Runnable> table);
+
+/// Takes the reports of an update or apply step.
+std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& step);
 
 /// A Runnable from a function object, for the first thread.
 template <class F>

@@ -223,6 +223,10 @@ std::unique_ptr<Runnable> make_apply(const Step& step) {
 
 }  // namespace
 
+std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& step) {
+  return [o = optimized(step)](Context& c, const UpdateReport& r) { o.report(c, r); };
+}
+
 std::unique_ptr<Runnable> make_update_step(const Step& step, Context& c) {
   switch (step.kernel) {
     case Kernel::update: return std::make_unique<Update>(step, c);

@@ -1,4 +1,4 @@
-// Plans are exact: on random networks every instruction set gives the interpreter's bits on the lowered
+// Plans are exact: on random networks every backend and instruction set gives the interpreter's bits on the lowered
 // graph, whatever passes have run.
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -14,6 +14,7 @@ namespace relaxon {
 namespace {
 
 struct Choice {
+  Backend backend;
   Isa isa;
   std::string passes;
 };
@@ -26,16 +27,22 @@ std::vector<Choice> choices(std::uint64_t seed) {
     if (has_isa(isa)) present.push_back(isa);
   }
   std::vector<Choice> all;
-  for (const Isa isa : present) all.push_back({isa, "default"});
+  for (const Isa isa : present) all.push_back({Backend::kernels, isa, "default"});
   const Isa one = present[seed % present.size()];
-  all.push_back({one, "none"});
-  for (const Pass& pass : all_passes()) all.push_back({one, fmt::format("default,-{}", pass.name)});
+  all.push_back({Backend::kernels, one, "none"});
+  for (const Pass& pass : all_passes())
+    all.push_back({Backend::kernels, one, fmt::format("default,-{}", pass.name)});
+  if (has_backend(Backend::jit)) {
+    all.push_back({Backend::jit, one, "default"});
+    all.push_back({Backend::jit, one, seed % 2 == 0 ? "none" : "default,-advance"});
+  }
   return all;
 }
 
 std::vector<TensorPtr> run(const Graph& lowered, const Choice& choice, const Arguments& arguments) {
   CompileOptions options;
-  options.backend = Backend::kernels;
+  options.backend = choice.backend;
+  options.cache = jit::CodeCache(std::nullopt);
   options.passes = PassSelection::parse(choice.passes);
   options.isa = choice.isa;
   return compile(lowered, options)->run(arguments);
@@ -62,7 +69,7 @@ void check(const Network& network, std::uint64_t seed, const Lower& lower) {
     if (!difference(network, seed, lower, choice)) continue;
     const auto fails = [&](const Network& n) { return difference(n, seed, lower, choice).has_value(); };
     const Network smallest = testing::shrunk(network, fails);
-    FAIL("seed " << seed << ", " << name_of(choice.isa) << ", passes " << choice.passes << ": "
+    FAIL("seed " << seed << ", " << name_of(choice.backend) << ", " << name_of(choice.isa) << ", passes " << choice.passes << ": "
                  << *difference(smallest, seed, lower, choice) << " differs in\n"
                  << testing::network_text(smallest));
   }
@@ -71,7 +78,7 @@ void check(const Network& network, std::uint64_t seed, const Lower& lower) {
 
 bool long_run() { return std::getenv("RELAXON_LONG") != nullptr; }
 
-TEST_CASE("kernels give the bits of the interpreter on every instruction set", "[differential]") {
+TEST_CASE("plans give the bits of the interpreter on every backend and instruction set", "[differential]") {
   const std::uint64_t networks = long_run() ? 1000 : 60;
   for (std::uint64_t seed = 0; seed < networks; ++seed) {
     // Large networks are rare: the interpreter is slow.
@@ -83,7 +90,7 @@ TEST_CASE("kernels give the bits of the interpreter on every instruction set", "
   }
 }
 
-TEST_CASE("kernels give the bits of the interpreter on single steps with gates", "[differential]") {
+TEST_CASE("plans give the bits of the interpreter on single steps with gates", "[differential]") {
   for (std::uint64_t seed = 0; seed < (long_run() ? 300u : 30u); ++seed) {
     const Network network = testing::random_network(seed, 11);
     LowerOptions options;

@@ -40,7 +40,7 @@ Options parse(const std::vector<std::string_view>& words) {
   if (!known && wanted != "all") fail("unknown backend \"{}\"; {}", wanted, usage);
   for (const std::string_view name : backend_names) {
     const auto backend = backend_named(name);
-    if (backend && (wanted == "all" || wanted == name)) options.backends.push_back(*backend);
+    if (backend && has_backend(*backend) && (wanted == "all" || wanted == name)) options.backends.push_back(*backend);
   }
   if (options.backends.empty()) fail("this build has no backend {}", wanted);
   return options;

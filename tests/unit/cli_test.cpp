@@ -281,7 +281,7 @@ TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
   check_refused({"train", network, "--frobnicate"}, 2,
                 "The following argument was not expected: --frobnicate" + hint);
   check_refused({"train", network, "--backend", "abacus"}, 2,
-                "--backend: abacus is not a backend; expected interpreter or kernels" + hint);
+                "--backend: abacus is not a backend; expected interpreter, kernels or jit" + hint);
   check_refused({"opt", "x.rx", "--passes", "cse,polish"}, 2,
                 "--passes: passes: \"polish\" is not one; expected default, none, canonicalize, scan_carry, "
                 "zeros, hoist, "

@@ -1,0 +1,218 @@
+#include "runtime/jit/operation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "core/error.hpp"
+
+namespace relaxon::jit {
+namespace {
+
+/// A float by its bits: equal text, equal code.
+std::string bits_of(float value) { return fmt::format("{:08x}", std::bit_cast<std::uint32_t>(value)); }
+
+struct Text {
+  std::string operator()(const Quantise& o) const { return fmt::format("quantise bits={}", o.fixed_bits); }
+  std::string operator()(const ToFields& o) const {
+    return fmt::format("to_fields units={} bits={}", o.units, o.fixed_bits);
+  }
+  std::string operator()(const Sum& o) const {
+    return fmt::format("sum units={} messages={}", o.units, o.messages);
+  }
+  std::string operator()(const Sign& o) const {
+    return fmt::format("sign units={} messages={}", o.units, o.messages);
+  }
+  std::string operator()(const SignError& o) const {
+    return fmt::format("sign_error units={} messages={}", o.units, o.messages);
+  }
+  std::string operator()(const PairError& o) const {
+    return fmt::format("pair_error units={} messages={} a={} b={} bits={}", o.units, o.messages, bits_of(o.a),
+                       bits_of(o.b), o.fixed_bits);
+  }
+  std::string operator()(const RealSparse& o) const {
+    return fmt::format("real_sparse senders={} receivers={} bytes={:d} scale={}", o.senders, o.receivers,
+                       o.bytes, bits_of(o.scale));
+  }
+  std::string operator()(const ExactSparse& o) const {
+    return fmt::format("exact_sparse senders={} receivers={}", o.senders, o.receivers);
+  }
+  std::string operator()(const AdvanceSparse& o) const {
+    return fmt::format("advance_sparse senders={} receivers={}", o.senders, o.receivers);
+  }
+  std::string operator()(const Update& o) const {
+    return fmt::format(
+        "update_{} rule={} u={} v={} u_a={} u_b={} v_a={} v_b={} senders={} receivers={} fixed_diagonal={:d}",
+        o.sparse ? "sparse" : "dense", static_cast<int>(o.rule), static_cast<int>(o.u), static_cast<int>(o.v),
+        bits_of(o.u_a), bits_of(o.u_b), bits_of(o.v_a), bits_of(o.v_b), o.senders, o.receivers,
+        o.fixed_diagonal);
+  }
+};
+
+std::int64_t units_of(const Type& type) {
+  std::int64_t units = 1;
+  for (std::size_t axis = 1; axis < type.rank(); ++axis) units *= type.dims[axis].length;
+  return units;
+}
+
+std::int64_t count_of_messages(const Step& step, const Plan& plan) {
+  return std::count_if(step.inputs.begin(), step.inputs.end(),
+                       [&](SlotId s) { return plan.slot(s).storage == Storage::fields; });
+}
+
+Generated one(Operation operation) { return {{operation}, ""}; }
+Generated none(std::string why) { return {{}, std::move(why)}; }
+
+/// Offsets of panels and entries are 32-bit in gathers, and bytes of a unit's lanes are 64 apart.
+constexpr std::int64_t most_units = std::int64_t{1} << 24;
+
+constexpr std::int64_t most_messages = 8;
+
+const std::string dense_message = "messages of dense weights stay with the kernel table";
+
+Generated margin(const Step& step, const Plan& plan) {
+  const bool fused = plan.slot(step.inputs.front()).storage == Storage::fields;
+  const Slot& target = plan.slot(fused ? step.inputs[step.inputs.size() - 2] : step.inputs.front());
+  const std::int64_t units = units_of(target.type), n = count_of_messages(step, plan);
+  if (target.storage == Storage::signs) return one(SignError{units, n});
+  return one(PairError{units, n, target.type.a, target.type.b, plan.fixed_bits});
+}
+
+Generated real(const Step& step, const Plan& plan) {
+  const Slot& x = plan.slot(step.inputs[0]);
+  const Slot& w = plan.slot(step.inputs[1]);
+  if (w.storage != Storage::columns) return none(dense_message);
+  const bool bytes = x.storage == Storage::bytes;
+  if (!bytes && x.storage != Storage::reals) return none("a sender of two values, spread out first");
+  return one(RealSparse{w.type.dims[0].length, w.type.dims[1].length, bytes, bytes ? x.type.scale : 1.0f});
+}
+
+/// A whole message, a change of one, or whichever costs less.
+Generated exact(const Step& step, const Plan& plan) {
+  const Slot& q = plan.slot(step.inputs.back());
+  if (q.storage != Storage::columns_fixed) return none(dense_message);
+  const std::int64_t senders = q.type.dims[0].length, receivers = q.type.dims[1].length;
+  Generated result;
+  if (step.kernel != Kernel::advance) result.operations.push_back(ExactSparse{senders, receivers});
+  if (step.kernel != Kernel::exact) result.operations.push_back(AdvanceSparse{senders, receivers});
+  return result;
+}
+
+StepRule rule_of(ApplyRule rule) {
+  switch (rule) {
+    case ApplyRule::sgd: return StepRule::sgd;
+    case ApplyRule::momentum: return StepRule::momentum;
+    case ApplyRule::nesterov: return StepRule::nesterov;
+    case ApplyRule::adam: return StepRule::adam;
+    case ApplyRule::adamw: return StepRule::adamw;
+  }
+  internal_error("unknown optimizer rule {}", static_cast<int>(rule));
+}
+
+Sender::Kind sender_kind(Storage storage) {
+  switch (storage) {
+    case Storage::signs: return Sender::Kind::signs;
+    case Storage::pair: return Sender::Kind::pair;
+    case Storage::bytes: return Sender::Kind::bytes;
+    case Storage::reals: return Sender::Kind::real;
+    default: internal_error("a correlation with storage {}", static_cast<int>(storage));
+  }
+}
+
+Errors::Kind error_kind(Storage storage) {
+  switch (storage) {
+    case Storage::signs: return Errors::Kind::signs;
+    case Storage::pair: return Errors::Kind::pair;
+    case Storage::reals: return Errors::Kind::real;
+    default: internal_error("a correlation with storage {}", static_cast<int>(storage));
+  }
+}
+
+Generated update(const Step& step, const Plan& plan) {
+  const auto& attributes = std::get<ApplyAttributes>(step.attributes);
+  const auto at = static_cast<std::size_t>(moments_of(attributes.rule)) + 1;
+  const Slot& weight = plan.slot(step.inputs[0]);
+  const Slot& u = plan.slot(step.inputs[at]);
+  const Slot& v = plan.slot(step.inputs[at + 1]);
+  Update o{};
+  o.rule = rule_of(attributes.rule);
+  o.u = sender_kind(u.storage);
+  o.v = error_kind(v.storage);
+  if (o.u == Sender::Kind::pair) o.u_a = u.type.a, o.u_b = u.type.b;
+  if (o.v == Errors::Kind::pair) o.v_a = v.type.a, o.v_b = v.type.b;
+  o.senders = weight.type.dims[0].length;
+  o.receivers = weight.type.dims[1].length;
+  o.sparse = weight.storage == Storage::columns;
+  const Entries& entries = weight.type.entries;
+  o.fixed_diagonal =
+      entries.kind == Entries::Kind::offdiag ||
+      (o.sparse && plan.patterns.at(static_cast<std::size_t>(entries.pattern.index)).fixed_diagonal);
+  return one(o);
+}
+
+/// Whether a kernel computes rather than moves.
+bool computes(Kernel kernel) {
+  switch (kernel) {
+    case Kernel::zero:
+    case Kernel::copy:
+    case Kernel::load:
+    case Kernel::store:
+    case Kernel::turn:
+    case Kernel::gather:
+    case Kernel::probe: return false;
+    default: return true;
+  }
+}
+
+Generated operations_for(const Step& step, const Plan& plan) {
+  const auto units = [&](SlotId s) { return units_of(plan.slot(s).type); };
+  switch (step.kernel) {
+    case Kernel::quantise: return one(Quantise{plan.fixed_bits});
+    case Kernel::to_fields: return one(ToFields{units(step.outputs[0]), plan.fixed_bits});
+    case Kernel::sum: return one(Sum{units(step.outputs[0]), count_of_messages(step, plan)});
+    case Kernel::sign: return one(Sign{units(step.outputs[0]), count_of_messages(step, plan)});
+    case Kernel::margin: return margin(step, plan);
+    case Kernel::real: return real(step, plan);
+    case Kernel::exact:
+    case Kernel::advance:
+    case Kernel::follow: return exact(step, plan);
+    case Kernel::update: return update(step, plan);
+    case Kernel::correlate:
+    case Kernel::apply: return none("S is stored: the kernel table correlates and applies");
+    case Kernel::to_reals:
+    case Kernel::hits: return none("a few numbers of the output");
+    case Kernel::reference: return none("the interpreter runs it");
+    default: return {};
+  }
+}
+
+}  // namespace
+
+std::string text_of(const Operation& operation) { return std::visit(Text{}, operation); }
+
+Generated operations_of(const Step& step, const Plan& plan, Isa isa) {
+  if (step.kernel == Kernel::scan || step.kernel == Kernel::loop) return {};
+  for (const auto* slots : {&step.inputs, &step.outputs}) {
+    for (const SlotId s : *slots) {
+      if (plan.slot(s).storage == Storage::field_rows && computes(step.kernel))
+        return none("fields by sample stay with the kernel table");
+      for (const Dim& d : plan.slot(s).type.dims) {
+        if (!d.is_symbolic() && d.length > most_units)
+          return none("more units than offsets of 32 bits reach");
+      }
+    }
+  }
+  if (count_of_messages(step, plan) > most_messages)
+    return none("more messages than are summed in registers");
+  Generated generated = operations_for(step, plan);
+  for (const Operation& operation : generated.operations) {
+    const bool fused =
+        std::holds_alternative<RealSparse>(operation) || std::holds_alternative<Update>(operation);
+    if (fused && isa == Isa::x86_64)
+      return none("x86-64 has no fused multiply-add: the kernel table emulates it");
+  }
+  return generated;
+}
+
+}  // namespace relaxon::jit

@@ -1,0 +1,20 @@
+// How a program's machine code came about.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace relaxon::jit {
+
+struct CodeReport {
+  std::int64_t functions = 0;
+  bool from_cache = false;
+  std::string why;                    // why it had to be compiled; empty if it came from the cache
+  std::vector<std::string> left_out;  // steps that the kernel table runs, "%m1-0: messages of ..."
+};
+
+/// Whether this build can generate code.
+bool available();
+
+}  // namespace relaxon::jit
