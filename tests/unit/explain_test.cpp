@@ -137,7 +137,7 @@ TEST_CASE("published networks are explained whole", "[explain]") {
       kernels.insert(step.kernel);
     }
     CHECK(kernels.count("update") == 1);
-    CHECK(kernels.count("advance") == 1);
+    CHECK(kernels.count("follow") == 1);
     CHECK_FALSE(e.evaluate.steps.empty());
   }
 }
