@@ -28,8 +28,8 @@ std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
     case Backend::interpreter: return make_interpreter(std::move(lowered));
     case Backend::kernels: {
       Plan plan = make_plan(optimise(lowered, {options.passes, {}}));
-      return make_executor(std::move(lowered), std::move(plan), options.isa.value_or(best_isa()), options.team,
-                           options.profile);
+      return make_executor(std::move(lowered), std::move(plan), options.isa.value_or(best_isa()),
+                           options.team, options.statistics, options.profile);
     }
   }
   internal_error("unknown backend {}", static_cast<int>(options.backend));

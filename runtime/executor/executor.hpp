@@ -5,8 +5,8 @@
 
 #include "passes/plan/plan.hpp"
 #include "runtime/kernels/kernels.hpp"
-#include "runtime/program.hpp"
 #include "runtime/profile.hpp"
+#include "runtime/program.hpp"
 #include "runtime/thread_team.hpp"
 
 namespace relaxon {
@@ -15,6 +15,6 @@ namespace relaxon {
 /// team (none: the caller's).
 /// Without a team the times of its steps go to `profile`, if there is one.
 std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
-                                       std::shared_ptr<Profile> profile = {});
+                                       bool statistics = false, std::shared_ptr<Profile> profile = {});
 
 }  // namespace relaxon

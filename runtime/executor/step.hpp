@@ -10,6 +10,7 @@
 #include "runtime/executor/memory.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/program.hpp"
+#include "runtime/run_statistics.hpp"
 #include "runtime/thread_team.hpp"
 
 namespace relaxon::executor {
@@ -23,8 +24,9 @@ struct Context {
   Frame frame;
   ThreadTeam& team;
   const ProbeSink* probes = nullptr;
-  ThreadPart samples = {};  // of the batches of a loop that shares them out
-  std::int32_t steps_made = 0;                     // by make_runnables so far
+  RunStatistics* statistics = nullptr;              // null: nobody asked
+  ThreadPart samples = {};                          // of the batches of a loop that shares them out
+  std::int32_t steps_made = 0;                      // by make_runnables so far
   std::vector<Profile::StepTime>* times = nullptr;  // where the times of steps go, if anybody wants them
 
   Place& place(SlotId id) { return memory[id]; }
