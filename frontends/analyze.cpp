@@ -49,13 +49,16 @@ std::string percent(double share) { return fmt::format("{:.2f} %", 100 * share);
 double silent_share(const Recorder& recorder, EdgeId edge, std::int64_t batch) {
   const Tensor errors = recorder.array(to_string(Probe{.kind = Probe::Kind::error, .edge = edge}));
   const std::int64_t units = errors.shape().back(), batches = errors.size() / units / batch;
-  const auto values = errors.data<std::int8_t>();
+  // Errors of labels with two values are real, the others -1, 0 or 1.
+  const auto is_zero = [&](std::int64_t i) {
+    const auto at = static_cast<std::size_t>(i);
+    return errors.dtype() == DType::f32 ? errors.data<float>()[at] == 0 : errors.data<std::int8_t>()[at] == 0;
+  };
   std::int64_t silent = 0;
   for (std::int64_t i = 0; i < batches; ++i) {
     for (std::int64_t k = 0; k < units; ++k) {
       bool zero = true;
-      for (std::int64_t b = 0; b < batch; ++b)
-        zero = zero && values[static_cast<std::size_t>((i * batch + b) * units + k)] == 0;
+      for (std::int64_t b = 0; b < batch; ++b) zero = zero && is_zero((i * batch + b) * units + k);
       silent += zero ? 1 : 0;
     }
   }

@@ -208,13 +208,16 @@ Tensor planes(const Place& place, const Frame& frame) {
   const Type& type = place.slot->type;
   const bool pair = type.elem == Elem::two;
   Tensor tensor(pair ? DType::f32 : DType::i8, shape_of(place, frame));
+  if (pair) {
+    float* out = tensor.data<float>().data();
+    for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) {
+      out[i] = (s.plus[at] >> lane) & 1 ? type.a : (s.minus[at] >> lane) & 1 ? type.b : 0.0f;
+    });
+    return tensor;
+  }
+  std::int8_t* out = tensor.data<std::int8_t>().data();  // probed states: without branches
   for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) {
-    const bool plus = (s.plus[at] >> lane) & 1, minus = (s.minus[at] >> lane) & 1;
-    if (pair) {
-      tensor.data<float>()[i] = plus ? type.a : minus ? type.b : 0.0f;
-    } else {
-      tensor.data<std::int8_t>()[i] = plus ? 1 : minus ? -1 : 0;
-    }
+    out[i] = static_cast<std::int8_t>(((s.plus[at] >> lane) & 1) - ((s.minus[at] >> lane) & 1));
   });
   return tensor;
 }
