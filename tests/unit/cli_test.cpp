@@ -190,7 +190,7 @@ TEST_CASE("check runs two backends in lock step", "[cli]") {
   CHECK(passes.status == 0);
   CHECK(passes.out.starts_with("kernels and kernels with passes none agree in "));
   check_refused({"check", place.network(), "--against", "gpu"}, 2,
-                "--backend: gpu is not a backend; expected interpreter or kernels (relaxon --help, relaxon "
+                "--backend: gpu is not a backend; expected interpreter, kernels or jit (relaxon --help, relaxon "
                 "COMMAND --help)");
 }
 
