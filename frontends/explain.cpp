@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
@@ -22,7 +23,8 @@ std::string name_with_edge(OpKind op, const Attributes& attributes) {
   return edge ? fmt::format("{} {}", name, to_string(*edge)) : std::string(name);
 }
 
-/// The ops that a step computes. Steps that only move values compute none.
+}  // namespace
+
 std::vector<std::string> ops_of(const Step& step) {
   if (step.covers.empty() && step.kernel != Kernel::probe) return {};
   std::vector<std::string> ops;
@@ -33,6 +35,8 @@ std::vector<std::string> ops_of(const Step& step) {
   ops.push_back(name_with_edge(step.op, step.attributes));
   return ops;
 }
+
+namespace {
 
 /// The storages of slots, each once, in the order they come.
 std::string storages(const Plan& plan, const std::vector<SlotId>& slots) {
@@ -59,7 +63,11 @@ std::string name_of(const Plan& plan, const Step& step) {
 class Explainer {
  public:
   Explainer(const Plan& plan, const PlanSizes& sizes, const Target& target)
-      : plan_(plan), sizes_(sizes), target_(target) {}
+      : plan_(plan), sizes_(sizes), target_(target) {
+    for_each_step(plan_.steps, [&](const Step& step, int) {
+      positions_.emplace(&step, static_cast<std::int32_t>(positions_.size()));
+    });
+  }
 
   PlanExplanation run() {
     const auto epoch = std::find_if(plan_.steps.begin(), plan_.steps.end(),
@@ -70,10 +78,28 @@ class Explainer {
 
  private:
   void walk(const std::vector<Step>& steps, int depth) {
-    for (const Step& step : steps) {
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      const Step& step = steps[i];
       result_.steps.push_back(explained(step, depth));
       refuse(step, depth);
+      refuse_for_probe(steps, i);
       walk(step.body, depth + 1);
+    }
+  }
+
+  /// What a step keeps in memory because the steps after it probe it.
+  void refuse_for_probe(const std::vector<Step>& steps, std::size_t i) {
+    if (steps[i].kernel != Kernel::sum && steps[i].kernel != Kernel::correlate) return;
+    const SlotId value = steps[i].outputs.at(0);
+    for (std::size_t j = i + 1; j < steps.size(); ++j) {
+      const Step& later = steps[j];
+      if (later.kernel == Kernel::probe && later.inputs.at(0) == value) {
+        result_.not_done.push_back(
+            {fmt::format("not fused: {}", name_of(plan_, steps[i])),
+             fmt::format("it is probed as {}", std::get<NamesAttributes>(later.attributes).names.at(0))});
+        return;
+      }
+      if (std::find(later.outputs.begin(), later.outputs.end(), value) != later.outputs.end()) return;
     }
   }
 
@@ -86,6 +112,8 @@ class Explainer {
     e.layout = in.empty() ? out : out.empty() ? in : fmt::format("{} -> {}", in, out);
     e.why = step.kernel == Kernel::scan ? scan_note(step) : step.why;
     e.depth = depth;
+    if (step.threads != Threads::one) e.threads = target_.cores;
+    e.position = positions_.at(&step);
     if (step.body.empty()) {
       const Cost cost = cost_of(plan_, step, sizes_);
       e.flops = cost.flops;
@@ -155,6 +183,7 @@ class Explainer {
   const Plan& plan_;
   const PlanSizes& sizes_;
   const Target& target_;
+  std::map<const Step*, std::int32_t> positions_;
   PlanExplanation result_;
 };
 
@@ -186,6 +215,11 @@ std::string to_text(const StepExplanation& s) {
   if (s.flops > 0) text += fmt::format("; {}flop", scaled(s.flops));
   if (s.bytes > 0) text += fmt::format("; {}B", scaled(s.bytes));
   if (s.estimated_us) text += fmt::format("; at least {:.3g} us", *s.estimated_us);
+  if (s.measured_us) {
+    text += fmt::format("\n{}    measured {:.3g} us", indent, *s.measured_us);
+    if (*s.runs != 1) text += fmt::format(" in {:.3g} runs", *s.runs);
+    if (s.roofline) text += fmt::format(", {:.0f} % of the roofline", 100 * *s.roofline);
+  }
   if (!s.why.empty()) text += fmt::format("\n{}    {}", indent, s.why);
   return text + "\n";
 }
@@ -193,6 +227,11 @@ std::string to_text(const StepExplanation& s) {
 std::string to_text(std::string_view title, std::int64_t batch, const PlanExplanation& p) {
   std::string text = fmt::format("\n{}, a batch of {}:\n", title, batch);
   for (const StepExplanation& step : p.steps) text += to_text(step);
+  double measured = 0;
+  for (const StepExplanation& step : p.steps) measured += step.measured_us.value_or(0);
+  if (measured > 0) text += fmt::format("{}, measured: {:.1f} us a batch\n", title, measured);
+  if (!p.seen.empty()) text += fmt::format("{}, seen:\n", title);
+  for (const Observation& o : p.seen) text += fmt::format("  {}: {}\n", o.what, o.value);
   if (!p.not_done.empty()) text += fmt::format("{}, not done:\n", title);
   for (const NotDone& n : p.not_done) text += fmt::format("  {}: {}\n", n.what, n.why);
   return text;
@@ -211,10 +250,17 @@ nlohmann::ordered_json to_json(const PlanExplanation& p) {
                                    {"flops", s.flops},   {"bytes", s.bytes}};
     step["estimated_us"] =
         s.estimated_us ? nlohmann::ordered_json(*s.estimated_us) : nlohmann::ordered_json();
+    if (s.measured_us) {
+      step["runs"] = *s.runs;
+      step["measured_us"] = *s.measured_us;
+      step["roofline"] = s.roofline ? nlohmann::ordered_json(*s.roofline) : nlohmann::ordered_json();
+    }
     steps.push_back(std::move(step));
   }
   for (const NotDone& n : p.not_done) not_done.push_back({{"what", n.what}, {"why", n.why}});
-  return {{"steps", std::move(steps)}, {"not_done", std::move(not_done)}};
+  nlohmann::ordered_json plan = {{"steps", std::move(steps)}, {"not_done", std::move(not_done)}};
+  for (const Observation& o : p.seen) plan["seen"].push_back({{"what", o.what}, {"value", o.value}});
+  return plan;
 }
 
 /// Sizes of one batch. Lengths of data sets and epochs matter to no step of it but as tables whose rows are
@@ -245,13 +291,14 @@ PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& 
 }
 
 Explanation explain(const Network& network, std::int64_t batch, const Target& target,
-                    const PassOptions& options) {
+                    const PassOptions& options, const ExplainedProbes& probes) {
   const Session session(network);
   const auto explained = [&](const Graph& lowered) {
     const Plan plan = make_plan(optimise(lowered, options));
     return explain(plan, sizes_of(plan, session, batch), target);
   };
-  return {target, batch, explained(lower_train_epoch(network)), explained(lower_evaluate_epoch(network))};
+  return {target, batch, explained(lower_train_epoch_probed(network, probes.train)),
+          explained(lower_evaluate_epoch_probed(network, probes.evaluate))};
 }
 
 std::string to_text(const Explanation& e) {

@@ -11,6 +11,7 @@
 #include "core/data/encoder.hpp"
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "frontends/lint/lint.hpp"
 #include "frontends/network_readers.hpp"
 #include "frontends/toml_overrides.hpp"
 #include "frontends/toml_reader.hpp"
@@ -42,6 +43,9 @@ class Declaration {
   void read_edge(const TomlValue& listed, LayerMap& map);
   OptimizerMap read_optimizer() const;
   TrainSettings read_train() const;
+  LintSettings read_lint() const;
+  ProbeSettings read_probes() const;
+  void check_probes(const NetworkFile& file) const;
 
   void check(const NetworkFile& file) const;
   void check_sizes(const NetworkFile& file) const;
@@ -57,7 +61,7 @@ class Declaration {
 
 NetworkFile Declaration::read() {
   constexpr std::string_view table = "a table";
-  check_keys(root_, {"network", "edge", "data", "schedule", "optimizer", "train"});
+  check_keys(root_, {"network", "edge", "data", "schedule", "optimizer", "train", "lint", "probe"});
   required_value(root_, "network", table);
   required_value(root_, "edge", edge_list);
   NetworkFile file;
@@ -69,6 +73,8 @@ NetworkFile Declaration::read() {
   file.network.optimizer = read_optimizer();
   required_value(root_, "train", table);
   file.train = read_train();
+  file.lint = read_lint();
+  file.probes = read_probes();
   file.network.input = input_values(file.data);
   file.network.label = label_values(file.data.label_mode, class_count(file.data));
   check(file);
@@ -151,10 +157,69 @@ TrainSettings Declaration::read_train() const {
   return train;
 }
 
+LintSettings Declaration::read_lint() const {
+  LintSettings lint;
+  const auto table = root_.find("lint");
+  if (!table) return lint;
+  check_keys(*table, {"allow"});
+  constexpr std::string_view findings = "a list of findings such as \"never-trains\" or \"never-trains 1-0\"";
+  const auto allow = table->find("allow");
+  if (!allow) return lint;
+  lint.allow = read_list<std::string>(*allow, findings);
+  for (std::size_t i = 0; i < lint.allow.size(); ++i) {
+    if (can_be_allowed(lint.allow[i])) continue;
+    std::vector<std::string_view> ids;
+    for (const LintRule& rule : lint_rules()) ids.push_back(rule.id);
+    allow->element(i).refuse(
+        fmt::format("the id of a finding, alone or with its edge ({})", fmt::join(ids, ", ")));
+  }
+  return lint;
+}
+
+ProbeSettings Declaration::read_probes() const {
+  ProbeSettings settings;
+  const auto list = root_.find("probe");
+  if (!list) return settings;
+  const std::size_t count = list->list("a list of tables [[probe]]").size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const TomlValue table = list->element(i);
+    std::string value, what = "train";
+    std::filesystem::path file = default_probe_file;
+    std::optional<Bounded<0, 1'000'000>> phase;
+    bool every = false;
+    read_table(table, required_key("value", value), optional_key("phase", phase),
+               optional_key("every", every), optional_key("what", what), optional_key("file", file));
+    if (what != "train" && what != "evaluate") table.find("what")->refuse("\"train\" or \"evaluate\"");
+    std::string text = phase ? fmt::format("{}@{}", value, phase->value) : value;
+    if (every) text += ":every";
+    try {
+      (what == "train" ? settings.training : settings.evaluation).push_back({parse_probe(text), file});
+    } catch (const Error& error) {
+      fail("{}: {}", table.location(), error.what());
+    }
+  }
+  return settings;
+}
+
+void Declaration::check_probes(const NetworkFile& file) const {
+  const auto list = root_.find("probe");
+  if (!list) return;
+  try {
+    for (const bool evaluation : {false, true}) {
+      const std::vector<ProbeFile>& files = evaluation ? file.probes.evaluation : file.probes.training;
+      for (const ProbeFile& f : files) validate(f.probe, file.network, evaluation);
+      validate(files);
+    }
+  } catch (const Error& error) {
+    fail("{}: {}", list->location(), error.what());
+  }
+}
+
 void Declaration::check(const NetworkFile& file) const {
   at_its_place([&] { validate(file.data); });
   at_its_place([&] { file.network.validate(); });
   check_sizes(file);
+  check_probes(file);
 }
 
 /// What the data will give must be what the network takes.

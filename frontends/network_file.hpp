@@ -6,6 +6,8 @@
 //     [schedule]           kind and its counts, sweep, update_filter
 //     [optimizer]          name, lr, ...; [optimizer.edge."1-0"] replaces it for one edge
 //     [train]              epochs, train_eval
+//     [lint]               allow
+//     [[probe]]            value, phase, every, what, file     (passes/probe.hpp, runtime/recording.hpp)
 //
 // Every error is one line, "file:line: key: expected ..., found ...". What only the declaration as a whole
 // shows (a row without a layer, an argument out of range) is "file:line: " and the message of core.
@@ -18,9 +20,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/data/options.hpp"
 #include "core/network.hpp"
+#include "runtime/recording.hpp"
 
 namespace relaxon {
 
@@ -35,10 +39,23 @@ struct TrainSettings {
   bool operator==(const TrainSettings&) const = default;
 };
 
+/// The table [lint].
+struct LintSettings {
+  std::vector<std::string> allow;  // findings that are meant: "id" or "id edge" (frontends/lint/lint.hpp)
+  bool operator==(const LintSettings&) const = default;
+};
+
+/// The tables [[probe]], by what they look at.
+struct ProbeSettings {
+  std::vector<ProbeFile> training, evaluation;
+};
+
 struct NetworkFile {
   Network network;  // input and label declared as the data will be
   DataOptions data;
   TrainSettings train;
+  LintSettings lint;
+  ProbeSettings probes;
   std::string text;  // a document that parses to this without overrides; the file's own if there were none
 };
 

@@ -25,6 +25,13 @@ class Printer {
     return std::move(out_);
   }
 
+  /// What run() called each value.
+  std::vector<std::string> names() const {
+    std::vector<std::string> all(graph_.value_count());
+    for (const auto& [index, text] : names_) all[static_cast<std::size_t>(index)] = text;
+    return all;
+  }
+
  private:
   void line(int depth, std::string_view text) {
     out_.append(static_cast<std::size_t>(2 * depth), ' ');
@@ -115,5 +122,11 @@ class Printer {
 }  // namespace
 
 std::string print(const Graph& graph) { return Printer(graph).run(); }
+
+std::vector<std::string> value_names(const Graph& graph) {
+  Printer printer(graph);
+  printer.run();
+  return printer.names();
+}
 
 }  // namespace relaxon

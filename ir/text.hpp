@@ -17,12 +17,16 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ir/graph.hpp"
 
 namespace relaxon {
 
 std::string print(const Graph& graph);
+
+/// What print() calls each value, "%h1.2", by the value's index.
+std::vector<std::string> value_names(const Graph& graph);
 
 /// Throws Error "file:line:column: ..." with what was expected and what was found.
 Graph parse(std::string_view text, std::string_view file);

@@ -1,5 +1,7 @@
 #include "ir/verify.hpp"
 
+#include <algorithm>
+
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
 
@@ -131,10 +133,23 @@ class Verifier {
   std::vector<OpId> bindings_;
 };
 
-bool allowed(const Op& op, Stage stage) {
+/// Whether a value is there to be looked at: probes use it and nothing else does.
+bool only_probed(const Graph& graph, ValueId value) {
+  bool probed = false;
+  for (std::size_t i = 0; i < graph.op_count(); ++i) {
+    const Op& op = graph.op(OpId{static_cast<std::int32_t>(i)});
+    if (std::find(op.operands.begin(), op.operands.end(), value) == op.operands.end()) continue;
+    if (op.kind != OpKind::probe) return false;
+    probed = true;
+  }
+  return probed;
+}
+
+bool allowed(const Graph& graph, const Op& op, Stage stage) {
   if (stage == Stage::optimised) return op.kind != OpKind::update;
   if (const auto* scan = std::get_if<ScanAttributes>(&op.attributes)) return scan->until_unchanged.empty();
-  return op.kind != OpKind::add && op.kind != OpKind::error && op.kind != OpKind::correlate && op.kind != OpKind::advance && op.kind != OpKind::fuse;
+  if (op.kind == OpKind::error) return only_probed(graph, op.results[0]);
+  return op.kind != OpKind::add && op.kind != OpKind::correlate && op.kind != OpKind::advance && op.kind != OpKind::fuse;
 }
 
 }  // namespace
@@ -150,7 +165,7 @@ void verify(const Graph& graph, Stage stage) {
   verify(graph);
   for (std::size_t i = 0; i < graph.op_count(); ++i) {
     const Op& op = graph.op(OpId{static_cast<std::int32_t>(i)});
-    if (!allowed(op, stage)) {
+    if (!allowed(graph, op, stage)) {
       fail("graph {}: {}{} is not allowed at stage {}", graph.name(), info(op.kind).name,
            op.kind == OpKind::scan ? " with an early exit" : "", name_of(stage));
     }

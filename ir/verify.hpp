@@ -10,7 +10,7 @@ namespace relaxon {
 
 /// How far a graph has come. Each stage allows its own ops:
 ///
-///     lowered    what `lower` makes: no add, error, correlate, advance, fuse; no early exit of scans
+///     lowered    what `lower` makes: no add, correlate, advance, fuse; error for probes alone; no early exit of scans
 ///     optimised  every op but update, which canonicalize has split
 enum class Stage : std::uint8_t { lowered, optimised };
 

@@ -71,6 +71,7 @@ SplitBindings bind_split(Lowering& l) {
 
 Graph lower_train_step(const Network& network, const LowerOptions& options) {
   Lowering l(network, "train_step", options);
+  l.check_probes(false);
   const ValueId x = l.bind({K::input, {}, 0}, l.input_type(batch_dim));
   const ValueId y = l.bind({K::label, {}, 0}, l.label_type(batch_dim));
   const std::optional<ValueId> gate = bind_gate(l);
@@ -85,6 +86,7 @@ Graph lower_train_step(const Network& network, const LowerOptions& options) {
 
 Graph lower_evaluate_step(const Network& network, const LowerOptions& options) {
   Lowering l(network, "evaluate_step", options);
+  l.check_probes(true);
   const ValueId x = l.bind({K::input, {}, 0}, l.input_type(batch_dim));
   const std::vector<ValueId> iterations = l.bind_iterations(network.schedule.evaluate.size());
   l.bind_weights();
@@ -92,8 +94,13 @@ Graph lower_evaluate_step(const Network& network, const LowerOptions& options) {
   return checked(l.builder().finish({scores}, {to_string(Role{K::scores, {}, 0})}));
 }
 
-Graph lower_train_epoch(const Network& network) {
-  Lowering l(network, "train", {});
+Graph lower_train_epoch(const Network& network) { return lower_train_epoch_probed(network, {}); }
+
+Graph lower_train_epoch_probed(const Network& network, const std::vector<Probe>& probes) {
+  LowerOptions options;
+  options.selected = probes;
+  Lowering l(network, "train", options);
+  l.check_probes(false);
   const SplitBindings split = bind_split(l);
   const ValueId code = l.bind({K::code, {}, 0}, l.label_type(l.map().units(l.map().output())));
   const std::vector<ValueId> iterations = l.bind_iterations(network.schedule.phases().size());
@@ -123,8 +130,13 @@ Graph lower_train_epoch(const Network& network) {
   return checked(b.finish(l.trained(), l.trained_names()));
 }
 
-Graph lower_evaluate_epoch(const Network& network) {
-  Lowering l(network, "evaluate", {});
+Graph lower_evaluate_epoch(const Network& network) { return lower_evaluate_epoch_probed(network, {}); }
+
+Graph lower_evaluate_epoch_probed(const Network& network, const std::vector<Probe>& probes) {
+  LowerOptions options;
+  options.selected = probes;
+  Lowering l(network, "evaluate", options);
+  l.check_probes(true);
   const SplitBindings split = bind_split(l);
   const std::vector<ValueId> iterations = l.bind_iterations(network.schedule.evaluate.size());
   l.bind_weights();

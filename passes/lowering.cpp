@@ -1,5 +1,6 @@
 #include "passes/lowering.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.hpp"
@@ -139,6 +140,44 @@ void Lowering::probe(std::string_view name, ValueId value) {
 
 void Lowering::probe(const Role& role, ValueId value) { probe(relaxon::to_string(role), value); }
 
+void Lowering::check_probes(bool evaluation) const {
+  for (const Probe& p : options_.selected) validate(p, network_, evaluation);
+}
+
+bool Lowering::is_selected(const Probe& asked) const {
+  return std::any_of(options_.selected.begin(), options_.selected.end(), [&](Probe p) {
+    if (!p.phase) p.phase = asked.phase;
+    return p == asked;
+  });
+}
+
+void Lowering::probe_selected(const Probe& asked, ValueId value) {
+  if (is_selected(asked))
+    builder_.append(OpKind::probe, {value}, NamesAttributes{{relaxon::to_string(asked)}});
+}
+
+/// States and fields of rows whose value no op of the phase is: states after it, fields that follow from
+/// them, and the read-out's.
+void Lowering::probe_phase(const States& states, Filter filter, int phase, bool every) {
+  for (int row = 1; row <= map().output(); ++row) {
+    if (row < map().output()) {
+      probe_selected({.kind = Probe::Kind::state, .row = row, .phase = phase, .every = every},
+                     states[static_cast<std::size_t>(row)]);
+    }
+    const Probe wanted{.kind = Probe::Kind::field, .row = row, .phase = phase, .every = every};
+    const bool has_op = every && row < map().output();
+    if (!has_op && is_selected(wanted)) probe_selected(wanted, field(row, filter, states));
+  }
+}
+
+void Lowering::probe_error(EdgeId edge, ValueId target, ValueId h) {
+  const Probe wanted{.kind = Probe::Kind::error, .edge = edge};
+  if (!is_selected(wanted)) return;
+  probe_selected(
+      wanted, builder_.one(OpKind::error, {target, h, margins_.at(edge)}, ErrorAttributes{Rule::perceptron},
+                           fmt::format("e{}", relaxon::to_string(edge))));
+}
+
 States Lowering::start(ValueId x, ValueId y) {
   States states{x};
   for (int row = 1; row < map().output(); ++row) {
@@ -175,11 +214,12 @@ ValueId Lowering::field(int row, Filter filter, const States& states) {
   return builder_.one(OpKind::aggregate, std::move(messages), {}, hint);
 }
 
-States Lowering::step(const States& old, Filter filter) {
+States Lowering::step(const States& old, Filter filter, int phase) {
   States states = old;
   for (int row = 1; row < map().output(); ++row) {
     const States& seen = network_.schedule.sweep == Sweep::synchronous ? old : states;
     const ValueId h = field(row, filter, seen);
+    probe_selected({.kind = Probe::Kind::field, .row = row, .phase = phase, .every = true}, h);
     const auto index = static_cast<std::size_t>(row);
     states[index] =
         builder_.one(OpKind::threshold, {h}, ThresholdAttributes{Activation::sign}, fmt::format("s{}", row));
@@ -188,7 +228,10 @@ States Lowering::step(const States& old, Filter filter) {
 }
 
 States Lowering::scan(const States& states, Filter filter, ValueId iterations, int phase) {
-  if (map().output() < 2) return states;  // no hidden row to iterate
+  if (map().output() < 2) {  // no hidden row to iterate
+    probe_phase(states, filter, phase, false);
+    return states;
+  }
   std::vector<ValueId> operands{iterations};
   operands.insert(operands.end(), states.begin() + 1, states.end() - 1);
   const std::vector<ValueId> arguments = builder_.begin(OpKind::scan, operands, ScanAttributes{});
@@ -197,16 +240,18 @@ States Lowering::scan(const States& states, Filter filter, ValueId iterations, i
     inside[i + 1] = arguments[i];
     builder_.name(arguments[i], fmt::format("s{}", i + 1));
   }
-  inside = step(inside, filter);
+  inside = step(inside, filter, phase);
   for (int row = 1; row < map().output(); ++row) {
     probe(fmt::format("state/{}/{}", phase, row), inside[static_cast<std::size_t>(row)]);
   }
+  probe_phase(inside, filter, phase, true);
   const std::vector<ValueId> results = builder_.end({inside.begin() + 1, inside.end() - 1});
   States after = states;
   for (std::size_t i = 0; i < results.size(); ++i) {
     after[i + 1] = results[i];
     builder_.name(results[i], fmt::format("s{}", i + 1));
   }
+  probe_phase(after, filter, phase, false);
   return after;
 }
 
@@ -219,10 +264,13 @@ std::map<EdgeId, ValueId> Lowering::correlations(const std::vector<EdgeId>& edge
     for (const EdgeId edge : edges) {
       if (edge.receiver == row) trained.push_back(edge);
     }
-    if (trained.empty() && !options_.probes) continue;
+    const Probe judged{.kind = Probe::Kind::judged, .row = row};
+    if (trained.empty() && !options_.probes && !is_selected(judged)) continue;
     const ValueId h = field(row, filter, states);
     probe({Role::Kind::field, {}, row}, h);
+    probe_selected(judged, h);
     for (const EdgeId edge : trained) {
+      probe_error(edge, targets[static_cast<std::size_t>(row)], h);
       ValueId u = states[static_cast<std::size_t>(edge.sender)];
       if (gate) u = builder_.one(OpKind::gate, {u, *gate});
       const Type type = weight_type(edge);
@@ -239,6 +287,7 @@ void Lowering::apply(const std::map<EdgeId, ValueId>& correlations,
                      const std::map<EdgeId, ValueId>& scalars) {
   for (const auto& [edge, s] : correlations) {
     probe({Role::Kind::correlation, edge, 0}, s);
+    probe_selected({.kind = Probe::Kind::correlation, .edge = edge}, s);
     std::vector<ValueId> operands{weights_.at(edge)};
     std::vector<ValueId>& moments = moments_[edge];
     operands.insert(operands.end(), moments.begin(), moments.end());
@@ -248,6 +297,7 @@ void Lowering::apply(const std::map<EdgeId, ValueId>& correlations,
         OpKind::apply, operands, ApplyAttributes{apply_rule(network_.optimizer.at(edge)), edge});
     weights_[edge] = results[0];
     builder_.name(results[0], relaxon::to_string(Role{Role::Kind::weight, edge, 0}));
+    probe_selected({.kind = Probe::Kind::weight, .edge = edge}, results[0]);
     moments.assign(results.begin() + 1, results.end());
   }
 }
@@ -344,7 +394,10 @@ ValueId Lowering::evaluate(ValueId x, const std::vector<ValueId>& iterations) {
   for (std::size_t p = 0; p < phases.size(); ++p) {
     states = scan(states, phases[p].filter, iterations[p], static_cast<int>(p));
   }
-  return builder_.one(OpKind::to_f32, {field(map().output(), Filter::all, states)}, {}, "scores");
+  const ValueId scores =
+      builder_.one(OpKind::to_f32, {field(map().output(), Filter::all, states)}, {}, "scores");
+  probe_selected({.kind = Probe::Kind::scores}, scores);
+  return scores;
 }
 
 }  // namespace relaxon

@@ -43,8 +43,9 @@ class Lowering {
   /// Field of a row: the sum of the messages that `filter` keeps.
   ValueId field(int row, Filter filter, const States& states);
   /// S of each edge in `edges` from the state as it is; `targets` is where targets come from.
-  std::map<EdgeId, ValueId> correlations(const std::vector<EdgeId>& edges, Filter filter, const States& states,
-                                         const States& targets, std::optional<ValueId> gate);
+  std::map<EdgeId, ValueId> correlations(const std::vector<EdgeId>& edges, Filter filter,
+                                         const States& states, const States& targets,
+                                         std::optional<ValueId> gate);
   /// One optimizer step of each edge; weights and moments are the new ones from here on.
   void apply(const std::map<EdgeId, ValueId>& correlations, const std::map<EdgeId, ValueId>& scalars);
 
@@ -63,12 +64,18 @@ class Lowering {
   std::vector<std::vector<EdgeId>> update_points() const;
   std::vector<ValueId> bind_iterations(std::size_t phases);
 
+  /// Throws Error for a selected probe that the network has no value for.
+  void check_probes(bool evaluation) const;
   void probe(const Role& role, ValueId value);
   void probe(std::string_view name, ValueId value);
 
  private:
   ValueId message(EdgeId edge, ValueId sender);
-  States step(const States& states, Filter filter);
+  States step(const States& states, Filter filter, int phase);
+  bool is_selected(const Probe& asked) const;
+  void probe_selected(const Probe& asked, ValueId value);
+  void probe_phase(const States& states, Filter filter, int phase, bool every);
+  void probe_error(EdgeId edge, ValueId target, ValueId field);
   void contrastive_batch(States states, std::optional<ValueId> gate, const std::vector<ValueId>& iterations,
                          const std::map<EdgeId, ValueId>& scalars);
   EdgeId margin_owner(EdgeId edge) const;

@@ -35,7 +35,8 @@ std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
       Plan plan = make_plan(optimise(lowered, {options.passes, {}}));
       jit::Compiled generated;
       if (options.backend == Backend::jit) generated = jit::compile(plan, isa, options.cache);
-      return make_executor(std::move(lowered), std::move(plan), isa, options.team, std::move(generated));
+      return make_executor(std::move(lowered), std::move(plan), isa, options.team, options.statistics,
+                           std::move(generated), options.profile);
     }
   }
   internal_error("unknown backend {}", static_cast<int>(options.backend));

@@ -15,6 +15,8 @@
 #include "runtime/jit/cache.hpp"
 #include "runtime/jit/report.hpp"
 #include "runtime/kernels/kernels.hpp"
+#include "runtime/profile.hpp"
+#include "runtime/run_statistics.hpp"
 #include "runtime/thread_team.hpp"
 
 namespace relaxon {
@@ -53,6 +55,10 @@ class Program {
   virtual const jit::CodeReport* code_report() const { return nullptr; }
   /// Runs once; the results in the order of the return op. Checks the arguments' types and shapes first.
   virtual std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes = {}) = 0;
+  /// What happened in all runs since clear_statistics(); null unless CompileOptions asked, and for the
+  /// interpreter.
+  virtual const RunStatistics* statistics() const { return nullptr; }
+  virtual void clear_statistics() {}
 
  private:
   Graph graph_;
@@ -63,6 +69,8 @@ struct CompileOptions {
   PassSelection passes = {};
   std::optional<Isa> isa = {};            // default: the fastest of this machine
   std::shared_ptr<ThreadTeam> team = {};  // default: the caller's thread alone
+  bool statistics = false;                // count what happens
+  std::shared_ptr<Profile> profile = {};  // kernels without a team: time each step
   jit::CodeCache cache{code_cache_folder()};
 };
 

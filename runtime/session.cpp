@@ -19,6 +19,16 @@ const Network& Session::network() const { return impl_->network; }
 const SessionOptions& Session::options() const { return impl_->options; }
 const CompileReport& Session::compile_report() const { return impl_->report; }
 
+std::vector<std::pair<std::string, RunStatistics>> Session::take_statistics() {
+  std::vector<std::pair<std::string, RunStatistics>> taken;
+  for (const auto& [key, program] : impl_->programs) {
+    if (!program || !program->statistics() || program->statistics()->batches == 0) continue;
+    taken.emplace_back(program->graph().name(), *program->statistics());
+    program->clear_statistics();
+  }
+  return taken;
+}
+
 void Session::prepare() {
   impl_->program({Piece::train_epoch, Filter::all, {}});
   impl_->program({Piece::evaluate_epoch, Filter::all, {}});

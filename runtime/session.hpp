@@ -13,6 +13,7 @@
 #include "core/tensor.hpp"
 #include "core/weight.hpp"
 #include "runtime/program.hpp"
+#include "runtime/recording.hpp"
 #include "runtime/state.hpp"
 
 namespace relaxon {
@@ -80,6 +81,9 @@ class Session {
   void prepare();
   /// What has been compiled so far.
   const CompileReport& compile_report() const;
+  /// With options().statistics: what happened in the plans of this session since the last call, by plan name
+  /// ("train", "evaluate"); plans that counted nothing are left out.
+  std::vector<std::pair<std::string, RunStatistics>> take_statistics();
 
   /// The weight of an edge; `weight(e).values.matrix<float>()` or sparse_map(weight(e)) show it to Eigen.
   const Weight& weight(EdgeId edge) const;
@@ -109,6 +113,11 @@ class Session {
   Tensor pseudo_gradient(const Gradients& gradients, EdgeId edge) const;
   /// One optimizer step of every edge that `gradients` names.
   void apply(const Gradients& gradients);
+
+  /// Shows values of the training batches that follow, or of evaluations (evaluate, hits), to a sink. The batches
+  /// it asks for run a program that keeps those values, the others the one without probes; the weights are the
+  /// same. A new recording replaces the last one of its kind. Throws Error for a value that the network lacks.
+  void record(Recording recording, bool evaluation = false);
 
   /// One batch of the schedule: init(x, y), its phases and updates. `probes` sees what the graph probes.
   void train_batch(const Tensor& x, const Tensor& y, const Tensor* gate = nullptr,

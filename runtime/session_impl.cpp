@@ -14,8 +14,8 @@ Graph lower(const Network& network, const ProgramKey& key) {
   switch (key.piece) {
     case Piece::train_step: return lower_train_step(network, key.options);
     case Piece::evaluate_step: return lower_evaluate_step(network, key.options);
-    case Piece::train_epoch: return lower_train_epoch(network);
-    case Piece::evaluate_epoch: return lower_evaluate_epoch(network);
+    case Piece::train_epoch: return lower_train_epoch_probed(network, key.options.selected);
+    case Piece::evaluate_epoch: return lower_evaluate_epoch_probed(network, key.options.selected);
     case Piece::sweep: return lower_sweep(network, key.filter, key.options);
     case Piece::predict: return lower_predict(network, key.options);
     case Piece::backward: return lower_backward(network, key.filter, key.options);

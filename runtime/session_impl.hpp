@@ -4,6 +4,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -30,12 +32,11 @@ struct ProgramKey {
   Filter filter = Filter::all;
   LowerOptions options;
 
-  bool operator<(const ProgramKey& other) const { return tie() < other.tie(); }
-
- private:
-  std::tuple<Piece, Filter, GateShape, bool, bool, bool> tie() const {
-    return {piece, filter, options.gate, options.separate_targets, options.labelled, options.probes};
+  auto tie() const {
+    return std::tie(piece, filter, options.gate, options.separate_targets, options.labelled, options.probes,
+                    options.selected);
   }
+  bool operator<(const ProgramKey& other) const { return tie() < other.tie(); }
 };
 
 /// A tensor seen through a shared pointer that doesn't own it; for the length of one run.
@@ -52,6 +53,13 @@ struct Session::Impl {
   std::map<EdgeId, EdgeState> edges;
   std::map<ProgramKey, std::unique_ptr<Program>> programs;
   CompileReport report;
+  /// A recording and how many batches it has been offered.
+  struct Watch {
+    Recording recording;
+    std::int64_t offered = 0;
+  };
+  std::optional<Watch> training, evaluation;
+
   TensorPtr checked_inputs;  // the last split whose values were checked
 
   Impl(Network n, SessionOptions o);
@@ -67,6 +75,24 @@ struct Session::Impl {
                              const ProbeSink& probes = {});
 
   PatternPtr pattern_named(const std::string& name) const;
+
+  /// The next batches that a watch treats alike, at most `steps`, and whether it sees them.
+  struct Stretch {
+    std::int64_t steps = 0;
+    const Watch* seen_by = nullptr;
+    std::int64_t first = 0;  // index of the first batch for the sink
+    std::vector<Probe> probes() const { return seen_by ? seen_by->recording.probes : std::vector<Probe>{}; }
+    /// The sink of a program whose probes stand in a loop over batches, or in none.
+    ProbeSink sink(bool looped) const;
+  };
+  static Stretch next_stretch(std::optional<Watch>& watch, std::int64_t steps);
+
+  /// Session::train of batches that are all recorded or all not.
+  void train_stretch(const LabelledData& data, std::span<const std::int32_t> order, std::int64_t batch_size,
+                     const Stretch& stretch);
+  /// Right answers among images first .. first + images - 1.
+  std::int64_t hits_stretch(const LabelledData& data, std::int64_t first, std::int64_t images,
+                            std::int64_t batch_size, const Stretch& stretch);
 
   /// What every graph may need; null for roles that depend on the call.
   TensorPtr common(const Role& role) const;

@@ -11,46 +11,13 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "frontends/batch_stream.hpp"
 #include "frontends/bench/naive.hpp"
 #include "frontends/bench/peak.hpp"
 #include "runtime/session.hpp"
 
 namespace relaxon::bench {
 namespace {
-
-/// The file's whole batches, epoch after epoch.
-class BatchStream {
- public:
-  BatchStream(const NetworkFile& file, const Dataset& data, std::int64_t batch)
-      : order_(file.data, data, file.network.rng), batch_(batch) {}
-
-  /// The images of the next batches.
-  std::vector<std::int32_t> next(std::int64_t batches) {
-    const auto wanted = static_cast<std::size_t>(batches * batch_);
-    std::vector<std::int32_t> images;
-    images.reserve(wanted);
-    while (images.size() < wanted) {
-      if (position_ == epoch_.size()) start_epoch();
-      const std::size_t n = std::min(wanted - images.size(), epoch_.size() - position_);
-      const auto begin = epoch_.begin() + static_cast<std::ptrdiff_t>(position_);
-      images.insert(images.end(), begin, begin + static_cast<std::ptrdiff_t>(n));
-      position_ += n;
-    }
-    return images;
-  }
-
- private:
-  void start_epoch() {
-    epoch_ = order_.next();
-    epoch_.resize(epoch_.size() - epoch_.size() % static_cast<std::size_t>(batch_));
-    position_ = 0;
-  }
-
-  EpochOrder order_;
-  std::int64_t batch_;
-  std::vector<std::int32_t> epoch_;
-  std::size_t position_ = 0;
-};
 
 /// One thing to time: `run` does so many steps in one call. A call has costs of its own (a session checks the
 /// data and takes weights in and out), which an epoch pays once; so a step's time is the difference of two
@@ -98,11 +65,6 @@ class Timed {
   std::int64_t steps_ = 1;
   std::vector<double> step_us_;
 };
-
-LabelledData labelled(const Split& split, const Tensor& code) {
-  const auto borrowed = [](const Tensor& tensor) { return TensorPtr(TensorPtr(), &tensor); };
-  return {.inputs = borrowed(split.x), .classes = borrowed(split.classes), .code = borrowed(code)};
-}
 
 /// A session or a naive network, trained and evaluated on the same data.
 template <class Contender>

@@ -32,5 +32,8 @@ Command add_plan(CLI::App& app);
 Command add_explain(CLI::App& app);
 Command add_opt(CLI::App& app);
 Command add_bench(CLI::App& app);
+Command add_lint(CLI::App& app);
+Command add_check(CLI::App& app);
+Command add_probe(CLI::App& app);
 
 }  // namespace relaxon::cli

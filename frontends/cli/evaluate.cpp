@@ -17,6 +17,7 @@ namespace {
 struct EvaluateOptions {
   NetworkOptions network;
   RunOptions run;
+  ProbeOptions probes;
   std::string checkpoint;
 };
 
@@ -26,10 +27,14 @@ int evaluate(const EvaluateOptions& options) {
   Session session(file.network, compile_options);
   if (!options.checkpoint.empty()) restore(session, load_checkpoint(options.checkpoint), options.checkpoint);
   const Dataset data = load_data(file, options.network.file);
+  const std::vector<ProbeFile> probes = options.probes.files(file, true);
+  Recorder recorder;
+  options.probes.record(session, file, true, recorder);
   Trainer trainer(session, data, file.data, {});
   const auto start = std::chrono::steady_clock::now();
   const double accuracy = trainer.evaluate();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!recorder.names().empty()) save(recorder, probes, {});
   if (options.run.json) {
     print_line(nlohmann::ordered_json{{"event", "evaluate"},
                                       {"test_accuracy", accuracy},
@@ -51,6 +56,7 @@ Command add_evaluate(CLI::App& app) {
   const auto options = std::make_shared<EvaluateOptions>();
   options->network.add_to(*parser);
   parser->add_option("--checkpoint", options->checkpoint, "checkpoint.safetensors of a training");
+  options->probes.add_to(*parser, true);
   options->run.add_to(*parser);
   return {parser, [options] { return evaluate(*options); }};
 }

@@ -75,6 +75,44 @@ CompileOptions RunOptions::compile_options() const {
   return options;
 }
 
+void ProbeOptions::add_to(CLI::App& parser, bool window) {
+  parser
+      .add_option("--probe", probes,
+                  "Look at a value: s1@2:every is the state of row 1 in each iteration of phase 2; also h1 "
+                  "(field), f1 (judged by the update), error/1-0, S/1-0, weight/1-0, scores; may be repeated")
+      ->type_name(window ? "VALUE[=FILE]" : "VALUE")
+      ->allow_extra_args(false);
+  if (!window) return;
+  constexpr std::int64_t most = 1'000'000'000;
+  expect_integer(
+      *parser.add_option("--probe-from", first, "Batches before the first one probed")->capture_default_str(),
+      0, most);
+  expect_integer(*parser.add_option("--probe-steps", steps, "Batches probed")->capture_default_str(), 1,
+                 most);
+}
+
+std::vector<ProbeFile> ProbeOptions::files(const NetworkFile& file, bool evaluation) const {
+  std::vector<ProbeFile> all = evaluation ? file.probes.evaluation : file.probes.training;
+  for (const std::string& text : probes) {
+    all.push_back(parse_probe_file(text));
+    validate(all.back().probe, file.network, evaluation);
+  }
+  validate(all);
+  return all;
+}
+
+void ProbeOptions::record(Session& session, const NetworkFile& file, bool evaluation,
+                          Recorder& recorder) const {
+  std::vector<Probe> asked = values(file, evaluation);
+  if (!asked.empty()) session.record({std::move(asked), recorder.sink(), first, steps}, evaluation);
+}
+
+std::vector<Probe> ProbeOptions::values(const NetworkFile& file, bool evaluation) const {
+  std::vector<Probe> all;
+  for (const ProbeFile& f : files(file, evaluation)) all.push_back(f.probe);
+  return all;
+}
+
 PassSelection passes_named(const std::string& option, const std::string& text) {
   try {
     return PassSelection::parse(text);

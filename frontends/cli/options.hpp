@@ -10,6 +10,7 @@
 #include "core/data/dataset.hpp"
 #include "frontends/network_file.hpp"
 #include "runtime/program.hpp"
+#include "runtime/session.hpp"
 
 namespace relaxon::cli {
 
@@ -40,6 +41,21 @@ struct RunOptions {
   CompileOptions compile_options() const;
   /// Threads that --threads asks for, or the cores there are; the interpreter has one.
   int thread_count() const;
+};
+
+/// What to look at while it runs.
+struct ProbeOptions {
+  std::vector<std::string> probes;
+  std::int64_t first = 0, steps = 1;
+
+  /// --probe; with a window also --probe-from and --probe-steps.
+  void add_to(CLI::App& parser, bool window);
+  /// Those of the network file and of the command line, checked against the network. Throws Error.
+  std::vector<ProbeFile> files(const NetworkFile& file, bool evaluation) const;
+  /// Has the session record them, if there are any; the recorder outlives what is run.
+  void record(Session& session, const NetworkFile& file, bool evaluation, Recorder& recorder) const;
+  /// The same without their files.
+  std::vector<Probe> values(const NetworkFile& file, bool evaluation) const;
 };
 
 /// The passes that a command line names. Throws UsageError.

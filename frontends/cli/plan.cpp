@@ -5,9 +5,13 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "frontends/cli/child.hpp"
 #include "frontends/cli/command.hpp"
 #include "frontends/cli/options.hpp"
 #include "frontends/cli/output.hpp"
+#include "frontends/view/diff.hpp"
+#include "frontends/view/dot.hpp"
+#include "frontends/view/json.hpp"
 #include "ir/text.hpp"
 #include "passes/lower.hpp"
 #include "passes/pipeline.hpp"
@@ -18,8 +22,10 @@ namespace {
 
 struct PlanOptions {
   NetworkOptions network;
+  ProbeOptions probes;
   std::string stage = "planned", what = "train", emit = "text";
   std::string passes = "default", after;
+  bool print_after_all = false;
 };
 
 /// The graph as it stands after the last run of a pass.
@@ -49,21 +55,60 @@ std::string generated(const Plan& plan, const std::string& form) {
                           form == "llvm" ? jit::Emit::llvm : jit::Emit::assembly);
 }
 
+/// The lowered graph, then what each pass changed, then the plan.
+void print_changes(const Graph& lowered, PassOptions options) {
+  std::string before = print(lowered);
+  print_out(fmt::format("-- lowered, {} ops\n{}", lowered.op_count(), before));
+  options.observer = [&](const PassRecord& record, const Graph& graph) {
+    std::string after = print(graph);
+    print_out(fmt::format("\n-- after {}, {} ops -> {}\n{}", record.name, record.ops_before, record.ops_after,
+                          difference(before, after)));
+    before = std::move(after);
+  };
+  const Plan plan = make_plan(optimise(lowered, options));
+  print_out(fmt::format("\n-- planned\n{}", print(plan)));
+}
+
+std::string svg(const Outline& shown) {
+  const ChildResult image = run_child({"dot", "-Tsvg"}, to_dot(shown));
+  if (image.failure) fail("--emit svg: {} (Debian package graphviz)", *image.failure);
+  if (image.out.find("</svg>") == std::string::npos) fail("--emit svg: dot gave no image");
+  return image.out;
+}
+
+template <class Stage>
+void show(const std::string& emit, const Stage& stage, const Outline& shown) {
+  if (emit == "json") return print_out(to_json(shown).dump() + "\n");
+  print_out(emit == "svg" ? svg(shown) : print(stage));
+}
+
 int plan(const PlanOptions& options) {
+  if (options.print_after_all && (options.emit != "text" || !options.after.empty()))
+    throw UsageError("--print-after-all goes with neither --emit nor --after");
   PassOptions passes;
   passes.selection = passes_named("--opt", options.passes);
-  const Network network = options.network.load().network;
-  const Graph lowered = options.what == "train" ? lower_train_epoch(network) : lower_evaluate_epoch(network);
-  if (!options.after.empty()) {
-    print_out(print(graph_after(lowered, passes, options.after)));
+  const NetworkFile file = options.network.load();
+  const bool evaluation = options.what == "evaluate";
+  const std::vector<Probe> probes = options.probes.values(file, evaluation);
+  const Graph lowered = evaluation ? lower_evaluate_epoch_probed(file.network, probes)
+                                   : lower_train_epoch_probed(file.network, probes);
+  if (options.print_after_all) {
+    print_changes(lowered, passes);
+  } else if (!options.after.empty()) {
+    const Graph graph = graph_after(lowered, passes, options.after);
+    show(options.emit, graph, outline(graph, "after " + options.after));
   } else if (options.stage == "lowered") {
-    print_out(print(lowered));
+    show(options.emit, lowered, outline(lowered, options.stage));
   } else if (options.stage == "optimised") {
-    print_out(print(optimise(lowered, passes)));
-  } else if (options.emit == "text") {
-    print_out(print(make_plan(optimise(lowered, passes))));
+    const Graph graph = optimise(lowered, passes);
+    show(options.emit, graph, outline(graph, options.stage));
   } else {
-    print_out(generated(make_plan(optimise(lowered, passes)), options.emit));
+    const Plan plan = make_plan(optimise(lowered, passes));
+    if (options.emit == "llvm" || options.emit == "asm") {
+      print_out(generated(plan, options.emit));
+    } else {
+      show(options.emit, plan, outline(plan));
+    }
   }
   return exit_done;
 }
@@ -74,6 +119,7 @@ Command add_plan(CLI::App& app) {
   CLI::App* parser = app.add_subcommand("plan", "Print the plan of an epoch of training or evaluation");
   const auto options = std::make_shared<PlanOptions>();
   options->network.add_to(*parser);
+  options->probes.add_to(*parser, false);
   parser->add_option("--stage", options->stage, "How far the plan has come")
       ->capture_default_str()
       ->check(CLI::IsMember({"lowered", "optimised", "planned"}));
@@ -82,7 +128,9 @@ Command add_plan(CLI::App& app) {
       ->check(CLI::IsMember({"train", "evaluate"}));
   parser->add_option("--emit", options->emit, "Form of the output; llvm, asm: the functions of backend jit")
       ->capture_default_str()
-      ->check(CLI::IsMember({"text", "llvm", "asm"}));
+      ->check(CLI::IsMember({"text", "json", "svg", "llvm", "asm"}));
+  parser->add_flag("--print-after-all", options->print_after_all,
+                   "Print the lowered graph, what each pass changes, and the plan");
   parser->add_option("--opt", options->passes, "Passes: default, none, a list a,b or default,-a")
       ->type_name("PASSES")
       ->capture_default_str();

@@ -26,12 +26,32 @@ using Json = nlohmann::ordered_json;
 struct TrainOptions {
   NetworkOptions network;
   RunOptions run;
+  ProbeOptions probes;
   std::optional<std::int64_t> steps;
   std::string out, resume;
+  bool statistics = false;
 
   /// Where the results are left; empty for none.
   std::string folder() const { return out.empty() ? resume : out; }
 };
+
+Json statistics_json(const std::string& plan, const RunStatistics& s) {
+  Json line{
+      {"event", "statistics"}, {"plan", plan}, {"batches", s.batches}, {"wide_batches", s.wide_batches}};
+  for (const PhaseStatistics& phase : s.phases) {
+    Json iterations = Json::array();
+    for (const IterationStatistics& i : phase.by_iteration)
+      iterations.push_back(
+          {{"samples", i.samples}, {"moving", i.moving}, {"values", i.values}, {"flips", i.flips}});
+    line["phases"].push_back(
+        {{"iterations", phase.iterations}, {"batches", phase.batches}, {"by_iteration", iterations}});
+  }
+  for (const FollowStatistics& f : s.follows)
+    line["messages"].push_back({{"edge", f.edge}, {"changes", f.changes}, {"wholes", f.wholes}});
+  for (const UpdateStatistics& u : s.updates)
+    line["updates"].push_back({{"edge", u.edge}, {"columns", u.columns}, {"silent", u.silent}});
+  return line;
+}
 
 /// What the reader of standard output is told, as text or as JSON lines.
 class Report {
@@ -68,6 +88,19 @@ class Report {
     if (r.validation_accuracy) line += fmt::format("  validation {:.4f}", *r.validation_accuracy);
     print_line(fmt::format("{}  {:.1f} s + {:.1f} s evaluation  {:.0f} images/s", line, r.seconds,
                            r.eval_seconds, r.images_per_second));
+  }
+
+  /// What happened since it was last called, if the session counts.
+  void statistics(Session& session) const {
+    for (const auto& [plan, counted] : session.take_statistics()) {
+      if (json_) {
+        print_line(statistics_json(plan, counted).dump());
+      } else {
+        std::string text = to_text(counted, plan);
+        text.pop_back();  // print_line ends it
+        print_line(text);
+      }
+    }
   }
 
   void end(const Session& session, double test_accuracy, const std::string& folder) const {
@@ -138,7 +171,7 @@ TrainerOptions trainer_options(const TrainOptions& options, const NetworkFile& f
 }
 
 /// The signal that stopped the training; 0 if it came to its end.
-int train_all(Trainer& trainer, const Report& report, const NetworkFile& file) {
+int train_all(Trainer& trainer, Session& session, const Report& report, const NetworkFile& file) {
   const Interruption interruption;
   ProgressBar bar(file.train.epochs, file.data.batch_size);
   bool closed = false;  // nobody reads the report any more: stop where training can go on from
@@ -148,6 +181,7 @@ int train_all(Trainer& trainer, const Report& report, const NetworkFile& file) {
                                            bar.clear();
                                            try {
                                              report.epoch(record);
+                                             report.statistics(session);
                                            } catch (const OutputClosed&) {
                                              closed = true;
                                            }
@@ -158,16 +192,25 @@ int train_all(Trainer& trainer, const Report& report, const NetworkFile& file) {
 }
 
 int train(const TrainOptions& options) {
-  const CompileOptions compile_options = options.run.compile_options();
+  CompileOptions compile_options = options.run.compile_options();
+  compile_options.statistics = options.statistics;
   const NetworkFile file = options.network.load();
   const Dataset data = load_data(file, options.network.file);
   Session session(file.network, compile_options);
   Trainer trainer(session, data, file.data, trainer_options(options, file));
+  const std::vector<ProbeFile> probes = options.probes.files(file, false);
+  Recorder recorder;
+  options.probes.record(session, file, false, recorder);
   session.prepare();
   const Report report(options, file.train.epochs);
   report.start(session);
-  const int signal = train_all(trainer, report, file);
+  const int signal = train_all(trainer, session, report, file);
   plot(options, trainer.history());
+  if (!recorder.names().empty()) {
+    save(recorder, probes, options.folder());
+  } else if (!probes.empty()) {
+    print_message(fmt::format("nothing is probed: the training has no batch {}", options.probes.first));
+  }
   if (signal != 0) {
     report_stop(options, trainer.position());
     return exit_signal + signal;
@@ -191,6 +234,9 @@ Command add_train(CLI::App& app) {
   parser->add_option("--out", options->out, "New folder for checkpoint, history and plot")->type_name("DIR");
   parser->add_option("--resume", options->resume, "Go on with the training saved in this folder")
       ->type_name("DIR");
+  parser->add_flag("--stats", options->statistics,
+                   "After each epoch: what flipped, settled and was skipped, by phase and iteration");
+  options->probes.add_to(*parser, true);
   options->run.add_to(*parser);
   return {parser, [options] { return train(*options); }};
 }

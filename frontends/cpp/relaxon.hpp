@@ -9,6 +9,7 @@
 #include "core/network.hpp"
 #include "core/tensor.hpp"
 #include "core/weight.hpp"
+#include "frontends/lint/lint.hpp"
 #include "frontends/network_file.hpp"
 #include "ir/text.hpp"
 #include "passes/lower.hpp"

@@ -135,6 +135,8 @@ Plan make_plan(const Graph& graph);
 
 /// Text of a plan, and back; "parse(print(p)) == p".
 std::string print(const Plan& plan);
+/// What print() calls each slot, "%h1.2", in their order.
+std::vector<std::string> slot_names(const Plan& plan);
 Plan parse_plan(std::string_view text, std::string_view file);
 
 /// Every step, those of bodies included, in the order they are printed.

@@ -54,6 +54,13 @@ class Printer {
  public:
   explicit Printer(const Plan& plan) : plan_(plan), patterns_(plan.pattern_names()) {}
 
+  /// What run() called each slot.
+  std::vector<std::string> slot_names() const {
+    std::vector<std::string> all;
+    for (const std::string& text : names_) all.push_back("%" + text);
+    return all;
+  }
+
   std::string run() {
     line(0, fmt::format("plan {} fixed {}", quoted(plan_.name), plan_.fixed_bits));
     for (const PatternDeclaration& p : plan_.patterns) {
@@ -176,5 +183,16 @@ class Printer {
 }  // namespace
 
 std::string print(const Plan& plan) { return Printer(plan).run(); }
+
+std::vector<std::string> slot_names(const Plan& plan) {
+  Printer printer(plan);
+  printer.run();
+  return printer.slot_names();
+}
+
+std::string attribute_text(const Attributes& attributes, const std::vector<std::string>& patterns) {
+  const std::string text = std::visit(AttributeText{patterns}, attributes);
+  return text.empty() ? text : text.substr(1);
+}
 
 }  // namespace relaxon

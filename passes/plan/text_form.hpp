@@ -27,6 +27,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "passes/plan/plan.hpp"
 
@@ -38,6 +40,9 @@ std::optional<OpKind> usual_op(Kernel kernel);
 
 /// An op that carries this kind of attributes; nullopt for none.
 std::optional<OpKind> op_carrying(const Attributes& attributes);
+
+/// Attributes with all that is needed to read them back: "{dense edge=1-0}", "\"weight/1-0\" : f32[3,4]".
+std::string attribute_text(const Attributes& attributes, const std::vector<std::string>& patterns);
 
 inline bool has_body(Kernel kernel) { return kernel == Kernel::scan || kernel == Kernel::loop; }
 

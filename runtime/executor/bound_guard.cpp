@@ -169,7 +169,10 @@ void BoundGuard::start_run() {
 
 void BoundGuard::weight_loaded(SlotId slot) { columns_[index(slot)].stale = true; }
 
-void BoundGuard::weight_changed(SlotId slot, float largest) { columns_[index(slot)].drift += largest; }
+void BoundGuard::weight_changed(SlotId slot, float growth) {
+  columns_[index(slot)].drift += growth;
+  columns_[index(slot)].changed = true;
+}
 
 void BoundGuard::set_largest(SlotId slot, double largest) { largest_[index(slot)] = largest; }
 
@@ -193,7 +196,7 @@ void BoundGuard::add_up(SlotId slot, const Memory& memory) {
     }
     for (const double sum : sums) largest = std::max(largest, sum);
   }
-  columns_[index(slot)] = {largest, 0, false};
+  columns_[index(slot)] = {largest, 0, false, false};
 }
 
 double BoundGuard::table_bound(SlotId slot, const Memory& memory) {
@@ -204,14 +207,14 @@ double BoundGuard::table_bound(SlotId slot, const Memory& memory) {
   double largest = 0;
   for (const std::int64_t h : tensor->data<std::int64_t>())
     largest = std::max(largest, std::abs(static_cast<double>(h)));
-  table = {largest, 0, false};
+  table = {largest, 0, false, false};
   return largest;
 }
 
 double BoundGuard::bound(const Term& term, const Memory& memory, bool exact) {
   if (term.table.index >= 0) return table_bound(term.table, memory);
   Columns& columns = columns_[index(term.weight)];
-  if (columns.stale || (exact && columns.drift > 0)) add_up(term.weight, memory);
+  if (columns.stale || (exact && columns.changed)) add_up(term.weight, memory);
   const Place& place = memory[term.weight];
   const auto entries = static_cast<double>(place.index ? place.index->longest_column : place.senders);
   const double input = term.input.index >= 0 ? largest_[index(term.input)] : term.factor;

@@ -21,8 +21,8 @@ class BoundGuard {
   void start_run();
   /// The weight in `slot` was written anew.
   void weight_loaded(SlotId slot);
-  /// An update changed the weight in `slot` by at most `largest` in each entry.
-  void weight_changed(SlotId slot, float largest);
+  /// An update changed the weight in `slot`; no entry grew by more than `growth` in magnitude.
+  void weight_changed(SlotId slot, float growth);
   /// The largest |x| of the table or input that `slot` is bound to.
   void set_largest(SlotId slot, double largest);
 
@@ -40,8 +40,9 @@ class BoundGuard {
     SlotId input;       // where it is that of a binding
   };
   struct Columns {
-    double largest = 0;  // of sum_j |W_jk|, when it was last added up
-    double drift = 0;    // what updates can have added to an entry since
+    double largest = 0;    // of sum_j |W_jk|, when it was last added up
+    double drift = 0;      // what updates can have added to an entry since
+    bool changed = false;  // by updates since
     bool stale = true;
   };
 

@@ -22,6 +22,10 @@ class Loop final : public Runnable {
         yielded_(step.yielded),
         body_(make_runnables(step.body, context)) {
     if (kernel_ == Kernel::loop) index_ = step.arguments[0];
+    if (kernel_ == Kernel::scan && context.statistics) {
+      phase_ = context.statistics->phases.size();
+      context.statistics->phases.push_back({context.plan.slot(count_).name, 0, {}});
+    }
     if (const auto* scan = std::get_if<ScanAttributes>(&step.attributes)) watched_ = scan->until_unchanged;
   }
 
@@ -94,6 +98,7 @@ class Loop final : public Runnable {
       }
     }
     c.frame.loops.push_back(0);
+    if (c.statistics && kernel_ == Kernel::scan) ++c.statistics->phases[phase_].batches;
   }
 
   void begin_iteration(Context& c, std::int32_t i) {
@@ -101,10 +106,14 @@ class Loop final : public Runnable {
     if (kernel_ != Kernel::loop) return;
     c.place(index_).own_tensor(DType::i32, {}).data<std::int32_t>()[0] = i;
     c.frame.wide = !c.guard.fits_int32(c.memory);
+    if (!c.statistics) return;
+    ++c.statistics->batches;
+    c.statistics->wide_batches += c.frame.wide;
   }
 
   /// Whether it was the last one.
   bool end_iteration(Context& c) {
+    if (c.statistics && kernel_ == Kernel::scan) count(c);
     const bool fixed_point = !watched_.empty() && unchanged(c);
     for (std::size_t k = 0; k < carries_.size(); ++k) write(c, yielded_[k], carries_[k]);
     return fixed_point;
@@ -124,6 +133,28 @@ class Loop final : public Runnable {
       c.guard.weight_loaded(to);
   }
 
+  /// What the iteration has changed in states of {-1, 0, 1}.
+  void count(Context& c) {
+    auto& iterations = c.statistics->phases[phase_].by_iteration;
+    const auto at = static_cast<std::size_t>(c.frame.loops.back());
+    if (iterations.size() <= at) iterations.resize(at + 1);
+    std::vector<Mask> moving(static_cast<std::size_t>(c.frame.panels));
+    for (std::size_t k = 0; k < carries_.size(); ++k) {
+      const Place& before = c.place(carries_[k]);
+      const Place& after = c.place(yielded_[k]);
+      if (before.slot->storage != Storage::signs || before.data == after.data) continue;
+      const SignsIn a = before.signs_in(c.frame), b = after.signs_in(c.frame);
+      iterations[at].values += c.frame.batch * before.units;
+      iterations[at].flips += c.kernels.count_changes(a, b, c.frame.panels * before.units).samples;
+      for (std::int64_t i = 0; i < c.frame.panels * before.units; ++i) {
+        Mask& own = moving[static_cast<std::size_t>(i / before.units)];
+        own = static_cast<Mask>(own | (a.plus[i] ^ b.plus[i]) | (a.minus[i] ^ b.minus[i]));
+      }
+    }
+    iterations[at].samples += c.frame.batch;
+    for (const Mask m : moving) iterations[at].moving += __builtin_popcount(m);
+  }
+
   bool unchanged(Context& c) {
     for (const std::int32_t k : watched_) {
       const Place& before = c.place(carries_[static_cast<std::size_t>(k)]);
@@ -136,7 +167,8 @@ class Loop final : public Runnable {
 
   Kernel kernel_;
   bool shared_;
-  bool stop_[2] = {};  // of even and odd iterations
+  std::size_t phase_ = 0;  // in the statistics
+  bool stop_[2] = {};      // of even and odd iterations
   Pace pace_;
   Pace::Stretch stretch_[2];  // of even and odd stretches
   SlotId count_, index_;
@@ -171,12 +203,28 @@ std::unique_ptr<Runnable> make_runnable(const Step& step, Context& context) {
   internal_error("no step for kernel {}", name_in(kernel_names, step.kernel));
 }
 
+namespace {
+
+void run_alone(Runnable& step, Context& c, ThreadPart part) {
+  step.run(c, part);
+  if (step.finishes()) step.finish(c);
+}
+
+void run_timed(Runnable& step, Context& c, ThreadPart part) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  run_alone(step, c, part);
+  if (step.position < 0) return;
+  Profile::StepTime& time = c.times->at(static_cast<std::size_t>(step.position));
+  time.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  ++time.runs;
+}
+
+}  // namespace
+
 void run_steps(const Runnables& steps, Context& c, ThreadPart part) {
   if (part.count == 1) {
-    for (const auto& step : steps) {
-      step->run(c, part);
-      if (step->finishes()) step->finish(c);
-    }
+    for (const auto& step : steps) c.times ? run_timed(*step, c, part) : run_alone(*step, c, part);
     return;
   }
   bool first_is_ahead = false;
@@ -204,7 +252,11 @@ void run_steps(const Runnables& steps, Context& c, ThreadPart part) {
 
 Runnables make_runnables(const std::vector<Step>& steps, Context& context) {
   Runnables made;
-  for (const Step& step : steps) made.push_back(make_runnable(step, context));
+  for (const Step& step : steps) {
+    const std::int32_t position = context.steps_made++;  // before those of its body
+    made.push_back(make_runnable(step, context));
+    made.back()->position = position;
+  }
   return made;
 }
 

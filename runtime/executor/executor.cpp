@@ -17,19 +17,28 @@ using executor::Memory;
 
 class Executor final : public Program {
  public:
-  Executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team, ThreadPart samples,
-           jit::Compiled generated)
+  Executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team, bool statistics,
+           ThreadPart samples, jit::Compiled generated, std::shared_ptr<Profile> profile = {})
       : Program(std::move(lowered)),
         generated_(std::move(generated)),
         plan_(std::move(plan)),
         team_(std::move(team)),
         memory_(plan_, team_->size()),
         guard_(plan_),
-        context_{plan_, memory_, guard_,  kernels(isa), isa, generated_.code.get(),
-                 {},    *team_,  nullptr, samples},
+        context_{plan_,   memory_,
+                 guard_,  kernels(isa),
+                 isa,     generated_.code.get(),
+                 {},      *team_,
+                 nullptr, statistics ? &statistics_ : nullptr,
+                 samples},
         steps_(executor::make_runnables(plan_.steps, context_)) {
     const auto first = std::find_if(plan_.steps.begin(), plan_.steps.end(),
                                     [&](const Step& step) { return writes_fields(step); });
+    if (profile) {
+      profile_ = std::move(profile);
+      context_.times = &profile_->plans[plan_.name];
+      context_.times->assign(static_cast<std::size_t>(context_.steps_made), {});
+    }
     // Loops over batches decide for each batch.
     steps_.insert(steps_.begin() + (first - plan_.steps.begin()),
                   executor::runnable([](Context& c) { c.frame.wide = !c.guard.fits_int32(c.memory); }));
@@ -59,6 +68,8 @@ class Executor final : public Program {
   const jit::CodeReport* code_report() const override {
     return generated_.code ? &generated_.report : nullptr;
   }
+  const RunStatistics* statistics() const override { return context_.statistics; }
+  void clear_statistics() override { statistics_.clear(); }
 
  private:
   bool writes_fields(const Step& step) const {
@@ -120,20 +131,22 @@ class Executor final : public Program {
   std::shared_ptr<ThreadTeam> team_;
   Memory memory_;
   executor::BoundGuard guard_;
+  RunStatistics statistics_;
   Context context_;
   executor::Runnables steps_;
   std::map<SlotId, TensorPtr> watched_;
+  std::shared_ptr<Profile> profile_;
 };
 
 /// Runs a plan whose loop over batches is shared out, an executor a thread, and adds up what they counted.
 class SampleExecutor final : public Program {
  public:
-  SampleExecutor(Graph lowered, const Plan& plan, Isa isa, std::shared_ptr<ThreadTeam> team,
+  SampleExecutor(Graph lowered, const Plan& plan, Isa isa, std::shared_ptr<ThreadTeam> team, bool statistics,
                  const jit::Compiled& generated)
       : Program(lowered), team_(std::move(team)) {
     for (int i = 0; i < team_->size(); ++i) {
       executors_.push_back(std::make_unique<Executor>(lowered, plan, isa, std::make_shared<ThreadTeam>(1),
-                                                      ThreadPart{i, team_->size()}, generated));
+                                                      statistics, ThreadPart{i, team_->size()}, generated));
     }
   }
 
@@ -152,10 +165,23 @@ class SampleExecutor final : public Program {
         sum.data<std::int64_t>()[0] += results[i][r]->data<std::int64_t>()[0];
       sums.push_back(std::make_shared<const Tensor>(std::move(sum)));
     }
+    if (executors_[0]->statistics()) {
+      statistics_ = *executors_[0]->statistics();
+      for (std::size_t i = 1; i < executors_.size(); ++i) statistics_.add(*executors_[i]->statistics());
+    }
     return sums;
   }
 
+  const RunStatistics* statistics() const override {
+    return executors_[0]->statistics() ? &statistics_ : nullptr;
+  }
+  void clear_statistics() override {
+    statistics_.clear();
+    for (const auto& executor : executors_) executor->clear_statistics();
+  }
+
  private:
+  RunStatistics statistics_;
   std::shared_ptr<ThreadTeam> team_;
   std::vector<std::unique_ptr<Executor>> executors_;
 };
@@ -163,14 +189,17 @@ class SampleExecutor final : public Program {
 }  // namespace
 
 std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, std::shared_ptr<ThreadTeam> team,
-                                       jit::Compiled generated) {
+                                       bool statistics, jit::Compiled generated,
+                                       std::shared_ptr<Profile> profile) {
+  if (team) profile = nullptr;
   if (!team) team = std::make_shared<ThreadTeam>(1);
   const bool samples = std::any_of(plan.steps.begin(), plan.steps.end(),
                                    [](const Step& step) { return step.threads == Threads::samples; });
   if (samples && team->size() > 1)
-    return std::make_unique<SampleExecutor>(std::move(lowered), plan, isa, std::move(team), generated);
-  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(team), ThreadPart{},
-                                    std::move(generated));
+    return std::make_unique<SampleExecutor>(std::move(lowered), plan, isa, std::move(team), statistics,
+                                            generated);
+  return std::make_unique<Executor>(std::move(lowered), std::move(plan), isa, std::move(team), statistics,
+                                    ThreadPart{}, std::move(generated), std::move(profile));
 }
 
 }  // namespace relaxon

@@ -88,13 +88,18 @@ std::unique_ptr<Runnable> make_exact(const Step& step) {
 /// computed instead as soon as so many senders differ that it costs less.
 class Advance final : public SharedStep {
  public:
-  explicit Advance(const Step& step)
+  Advance(const Step& step, Context& c)
       : SharedStep(step),
         whole_allowed_(step.kernel == Kernel::follow),
         field_(step.inputs[0]),
         from_(step.inputs[1]),
         to_(step.inputs[2]),
-        q_(step.inputs[3]) {}
+        q_(step.inputs[3]) {
+    if (!c.statistics) return;
+    statistics_ = c.statistics->follows.size();
+    const auto& edge = std::get<MessageAttributes>(step.attributes).edge;
+    c.statistics->follows.push_back({edge ? to_string(*edge) : "", 0, 0});
+  }
 
   void run(Context& c, ThreadPart part) override {
     const Frame& f = c.frame;
@@ -102,7 +107,12 @@ class Advance final : public SharedStep {
     const Place& q = c.place(q_);
     const SignsIn a = c.place(from_).signs_in(f);
     const SignsIn b = c.place(to_).signs_in(f);
-    if (whole_allowed_ && whole_is_cheaper(c, q, a, b)) return exact_message(c, q, b, field.data, part);
+    const bool whole = whole_allowed_ && whole_is_cheaper(c, q, a, b);
+    if (c.statistics && part.first()) {
+      FollowStatistics& own = c.statistics->follows[statistics_];
+      ++(whole ? own.wholes : own.changes);
+    }
+    if (whole) return exact_message(c, q, b, field.data, part);
     auto* narrow = field.as<std::int32_t>();
     auto* wide = field.as<std::int64_t>();
     if (q.index) {
@@ -126,6 +136,7 @@ class Advance final : public SharedStep {
   }
 
   bool whole_allowed_;
+  std::size_t statistics_ = 0;  // its place there
   SlotId field_, from_, to_, q_;
 };
 
@@ -248,7 +259,7 @@ std::unique_ptr<Runnable> make_message_step(const Step& step, Context& c) {
     case Kernel::quantise: return std::make_unique<Quantise>(step, c.team.size());
     case Kernel::exact: return make_exact(step);
     case Kernel::advance:
-    case Kernel::follow: return std::make_unique<Advance>(step);
+    case Kernel::follow: return std::make_unique<Advance>(step, c);
     case Kernel::real: return std::make_unique<Real>(step);
     case Kernel::to_fields: return std::make_unique<ToFields>(step, c.team.size());
     default: return nullptr;

@@ -12,6 +12,7 @@
 #include "runtime/jit/code.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/program.hpp"
+#include "runtime/run_statistics.hpp"
 #include "runtime/thread_team.hpp"
 
 namespace relaxon::executor {
@@ -27,7 +28,10 @@ struct Context {
   Frame frame;
   ThreadTeam& team;
   const ProbeSink* probes = nullptr;
-  ThreadPart samples = {};  // of the batches of a loop that shares them out
+  RunStatistics* statistics = nullptr;              // null: nobody asked
+  ThreadPart samples = {};                          // of the batches of a loop that shares them out
+  std::int32_t steps_made = 0;                      // by make_runnables so far
+  std::vector<Profile::StepTime>* times = nullptr;  // where the times of steps go, if anybody wants them
 
   Place& place(SlotId id) { return memory[id]; }
 };
@@ -58,6 +62,8 @@ class Runnable {
   /// Whether finish() has something to do: putting together what the parts have found.
   virtual bool finishes() const { return false; }
   virtual void finish(Context&) {}
+
+  std::int32_t position = -1;  // in the order plans are printed; -1: no step of the plan
 };
 
 using Runnables = std::vector<std::unique_ptr<Runnable>>;

@@ -118,14 +118,19 @@ UpdateArguments<Weight> arguments(Context& c, SlotId u, SlotId v, Weight weight,
 
 class Update final : public SharedStep {
  public:
-  Update(const Step& step, int threads)
+  Update(const Step& step, Context& c)
       : SharedStep(step),
         optimized_(optimized(step)),
         u_(step.inputs[optimized_.slots.size()]),
         v_(step.inputs[optimized_.slots.size() + 1]),
         scalars_(step.inputs[optimized_.slots.size() + 2]),
-        scratch_(static_cast<std::size_t>(threads)),
-        reports_(static_cast<std::size_t>(threads), UpdateReport{0, true}) {}
+        scratch_(static_cast<std::size_t>(c.team.size())),
+        reports_(static_cast<std::size_t>(c.team.size()), UpdateReport{0, true}) {
+    if (!c.statistics) return;
+    statistics_ = c.statistics->updates.size();
+    c.statistics->updates.push_back(
+        {optimized_.attributes.edge ? to_string(*optimized_.attributes.edge) : "", 0, 0});
+  }
 
   void run(Context& c, ThreadPart part) override {
     const Place& weight = c.place(optimized_.slots[0]);
@@ -135,6 +140,7 @@ class Update final : public SharedStep {
 
   bool finishes() const override { return true; }
   void finish(Context& c) override {
+    if (c.statistics) count(c);
     UpdateReport all{0, true};
     for (UpdateReport& r : reports_) {
       all = {std::max(all.growth, r.growth), all.finite && r.finite};
@@ -155,6 +161,28 @@ class Update final : public SharedStep {
     reports_[static_cast<std::size_t>(part.index)] = kernel(a);
   }
 
+  /// Columns without an error.
+  void count(Context& c) {
+    UpdateStatistics& own = c.statistics->updates[statistics_];
+    const Place& v = c.place(v_);
+    own.columns += v.units;
+    for (std::int64_t k = 0; k < v.units; ++k) {
+      bool errs = false;
+      for (std::int64_t p = 0; p < c.frame.panels; ++p) {
+        const std::int64_t i = p * v.units + k;
+        if (v.slot->storage == Storage::reals) {
+          errs |= std::any_of(v.as<float>() + i * lanes, v.as<float>() + (i + 1) * lanes,
+                              [](float x) { return x != 0; });
+        } else {
+          const SignsIn planes = v.signs_in(c.frame);
+          errs |= (planes.plus[i] | planes.minus[i]) != 0;
+        }
+      }
+      own.silent += !errs;
+    }
+  }
+
+  std::size_t statistics_ = 0;  // its place there
   Optimized optimized_;
   SlotId u_, v_, scalars_;
   Scratch scratch_;
@@ -201,7 +229,7 @@ std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& s
 
 std::unique_ptr<Runnable> make_update_step(const Step& step, Context& c) {
   switch (step.kernel) {
-    case Kernel::update: return std::make_unique<Update>(step, c.team.size());
+    case Kernel::update: return std::make_unique<Update>(step, c);
     case Kernel::correlate: return make_correlate(step);
     case Kernel::apply: return make_apply(step);
     default: return nullptr;

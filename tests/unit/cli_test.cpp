@@ -131,6 +131,129 @@ std::vector<std::string> keys_of(const json& object) {
   return keys;  // sorted, as json keeps them
 }
 
+TEST_CASE("probes of trainings and evaluations become files", "[cli]") {
+  const Workplace place;
+  const std::string out = place / "probed";
+  const ProcessResult plain = relaxon_cli({"train", place.network(), "--epochs", "1"});
+  const ProcessResult probed =
+      relaxon_cli({"train", place.network(), "--epochs", "1", "--out", out, "--probe", "s1@1:every=s.npy",
+                   "--probe", "weight/1-0", "--probe-from", "3", "--probe-steps", "2"});
+  CHECK(probed.status == 0);
+  const auto digest = [](const ProcessResult& r) { return r.out.substr(r.out.find("digest "), 23); };
+  CHECK(digest(probed) == digest(plain));
+  CHECK(std::filesystem::file_size(out + "/s.npy") == 128 + 2 * 8 * 12);
+  CHECK(std::filesystem::exists(out + "/probes.safetensors"));
+  const ProcessResult late =
+      relaxon_cli({"train", place.network(), "--epochs", "1", "--probe", "s1", "--probe-from", "15"});
+  CHECK(late.status == 0);
+  CHECK(late.err == "relaxon: nothing is probed: the training has no batch 15\n");
+  check_refused({"train", place.network(), "--probe", "s2"}, 1, "probe s2: expected a row 1 .. 1");
+  const ProcessResult evaluated =
+      relaxon_cli({"evaluate", place.network(), "--probe", "scores=" + (place / "scores.npy")});
+  CHECK(evaluated.status == 0);
+  CHECK(std::filesystem::file_size(place / "scores.npy") == 128 + 30 * 10 * 4);
+}
+
+TEST_CASE("explain measures what it runs", "[cli]") {
+  const Workplace place;
+  const json shown =
+      json_lines({"explain", place.network(), "--analyze", "--json", "--after-steps", "2", "--steps", "3"})
+          .at(0);
+  for (const std::string what : {"train", "evaluate"}) {
+    for (const json& step : shown[what]["steps"]) {
+      CAPTURE(step.dump());
+      CHECK(step["runs"].get<double>() >= 0);
+      CHECK(step["measured_us"].get<double>() >= 0);
+      CHECK(step.contains("roofline"));
+      CHECK(step["estimated_us"].is_number());
+    }
+  }
+  std::vector<std::string> seen;
+  for (const json& o : shown["train"]["seen"]) seen.push_back(o["what"]);
+  CHECK(seen == std::vector<std::string>{"units of s1 that flip, sweep by sweep from the second",
+                                         "columns that the update of 1-0 skips",
+                                         "columns that the update of 1-1 skips",
+                                         "columns that the update of 2-1 skips"});
+  const json plain = json_lines({"explain", place.network(), "--json"}).at(0);
+  CHECK_FALSE(plain["train"]["steps"][0].contains("measured_us"));
+  CHECK_FALSE(plain["train"].contains("seen"));
+}
+
+TEST_CASE("check runs two backends in lock step", "[cli]") {
+  const Workplace place;
+  const ProcessResult agree = relaxon_cli({"check", place.network(), "--steps", "2"});
+  CHECK(agree.status == 0);
+  CHECK(agree.out.starts_with("kernels and interpreter agree in "));
+  CHECK(agree.out.find(" values of 2 steps and an evaluation, digest ") != std::string::npos);
+  const ProcessResult passes = relaxon_cli(
+      {"check", place.network(), "--against", "kernels", "--against-opt", "none", "--steps", "1"});
+  CHECK(passes.status == 0);
+  CHECK(passes.out.starts_with("kernels and kernels with passes none agree in "));
+  check_refused({"check", place.network(), "--against", "gpu"}, 2,
+                "--backend: gpu is not a backend; expected interpreter or kernels (relaxon --help, relaxon "
+                "COMMAND --help)");
+}
+
+TEST_CASE("probe prints a table of each analysis and leaves a picture", "[cli]") {
+  const Workplace place;
+  for (const std::string what : {"flips", "settled", "overlap", "fields", "leak"}) {
+    CAPTURE(what);
+    const std::string out = place / what;
+    const ProcessResult result =
+        relaxon_cli({"probe", place.network(), "--what", what, "--steps", "3", "--out", out});
+    CHECK(result.status == 0);
+    CHECK(result.err.empty());
+    CHECK(std::ranges::count(result.out, '\n') >= 3);
+    CHECK(read_file(out + "/" + what + ".svg").find("</svg>") != std::string::npos);
+    CHECK(std::filesystem::exists(out + "/" + what + ".csv"));
+  }
+}
+
+TEST_CASE("plans as JSON, pictures and changes", "[cli]") {
+  const Workplace place;
+  for (const std::string stage : {"lowered", "optimised", "planned"}) {
+    CAPTURE(stage);
+    const json shown = json_lines({"plan", place.network(), "--stage", stage, "--emit", "json"}).at(0);
+    CHECK(shown["stage"] == stage);
+    CHECK(shown["steps"].size() > 5);
+    const ProcessResult picture = relaxon_cli({"plan", place.network(), "--stage", stage, "--emit", "svg"});
+    CHECK(picture.status == 0);
+    CHECK(picture.out.find("train, " + stage) != std::string::npos);
+    CHECK(picture.out.ends_with("</svg>\n"));
+  }
+  const json after = json_lines({"plan", place.network(), "--after", "hoist", "--emit", "json"}).at(0);
+  CHECK(after["stage"] == "after hoist");
+  const ProcessResult changes = relaxon_cli({"plan", place.network(), "--print-after-all"});
+  CHECK(changes.status == 0);
+  CHECK(changes.out.starts_with("-- lowered, "));
+  CHECK(changes.out.find("\n-- after hoist, ") != std::string::npos);
+  CHECK(changes.out.find("\n-         %m1-0 = message") == std::string::npos);
+  CHECK(changes.out.find("\n-     %m1-0 = message %x, %weight/1-0") != std::string::npos);
+  CHECK(changes.out.find("\n-- planned\nplan \"train\"") != std::string::npos);
+  check_refused(
+      {"plan", place.network(), "--print-after-all", "--emit", "svg"}, 2,
+      "--print-after-all goes with neither --emit nor --after (relaxon --help, relaxon COMMAND --help)");
+  const ProcessResult missing = testing::run(
+      {"/usr/bin/env", "PATH=/nonexistent", RELAXON_CLI, "plan", place.network(), "--emit", "svg"});
+  CHECK(missing.status == 1);
+  CHECK(missing.err == "relaxon: --emit svg: dot is not installed (Debian package graphviz)\n");
+  CHECK(missing.out.empty());
+}
+
+TEST_CASE("lint prints a line a finding and says so by its exit code", "[cli]") {
+  const Workplace place;
+  const ProcessResult clean = relaxon_cli({"lint", place.network()});
+  CHECK(clean.status == 0);
+  CHECK(clean.out.empty());
+  const ProcessResult faulty = relaxon_cli({"lint", place.network(), "--set", "edge.1-0.lr=0"});
+  CHECK(faulty.status == 1);
+  CHECK(faulty.out == "never-trains 1-0: its lr is 0; give it a lr, or a frozen module\n");
+  CHECK(faulty.err.empty());
+  const std::string allow = "lint.allow=[\"never-trains 1-0\"]";
+  CHECK(relaxon_cli({"lint", place.network(), "--set", "edge.1-0.lr=0", "--set", allow}).status == 0);
+  check_refused({"lint", place / "no.toml"}, 1, (place / "no.toml") + ": no such file");
+}
+
 TEST_CASE("version and help go to standard output", "[cli]") {
   const ProcessResult version = relaxon_cli({"--version"});
   CHECK(version.status == 0);
@@ -151,7 +274,8 @@ TEST_CASE("version and help go to standard output", "[cli]") {
 TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
   const std::string network = std::string(RELAXON_NETWORKS_DIR) + "/mnist_dense.toml";
   const std::string hint = " (relaxon --help, relaxon COMMAND --help)";
-  check_refused({}, 2, "expected a command: train, evaluate, plan, explain, opt or bench" + hint);
+  check_refused(
+      {}, 2, "expected a command: train, evaluate, plan, explain, opt, bench, lint, probe or check" + hint);
   check_refused({"frobnicate"}, 2, "The following argument was not expected: frobnicate" + hint);
   check_refused({"train"}, 2, "FILE is required" + hint);
   check_refused({"train", network, "--frobnicate"}, 2,

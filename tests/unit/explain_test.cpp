@@ -104,7 +104,7 @@ TEST_CASE("text and JSON of an explanation", "[explain]") {
       "plan \"p\" fixed 20\nslot %h : fix[B,300] fields live 0 to 1\n%h = sum(%h, %h) covers \"%h1\" why "
       "\"w\"";
   const Explanation e{
-      target(), 16, explain(parse_plan(text, "p.rx"), {16, {}, {}}, target()), {{}, {{"a", "b"}}}};
+      target(), 16, explain(parse_plan(text, "p.rx"), {16, {}, {}}, target()), {{}, {{"a", "b"}}, {}}};
   CHECK(to_text(e) ==
         "target: 2 cores, avx2, vectors of 8 floats, L1 32 KiB, L2 1024 KiB\n"
         "\ntrain, a batch of 16:\n"
@@ -137,7 +137,7 @@ TEST_CASE("published networks are explained whole", "[explain]") {
       kernels.insert(step.kernel);
     }
     CHECK(kernels.count("update") == 1);
-    CHECK(kernels.count("advance") == 1);
+    CHECK(kernels.count("follow") == 1);
     CHECK_FALSE(e.evaluate.steps.empty());
   }
 }

@@ -170,6 +170,8 @@ TEST_CASE("each stage has its ops", "[ir][verify]") {
   const std::string scan = head + "%v = scan %n (%s = %x) { yield %s } return";
   const std::string update = head + "%v = update %x, %x, %h, %m {perceptron dense} : i64[2,2] return";
   CHECK(stage_error(error, Stage::lowered) == "graph g: error is not allowed at stage lowered");
+  const std::string probed = head + "%v = error %x, %h, %m {perceptron} probe \"v\" %v return";
+  CHECK(stage_error(probed, Stage::lowered) == "no error");
   CHECK(stage_error(correlate, Stage::lowered) == "graph g: correlate is not allowed at stage lowered");
   CHECK(stage_error(advance, Stage::lowered) == "graph g: advance is not allowed at stage lowered");
   CHECK(stage_error(fuse, Stage::lowered) == "graph g: fuse is not allowed at stage lowered");

@@ -63,7 +63,7 @@ TEST_CASE("an unknown key is refused with the known ones", "[network_file]") {
         "net.toml:3: network.sead: expected one of the keys sizes, seed, rng, keys, fixed_bits" + unknown);
   CHECK(error_with("[train]", "[\"tra\\nin\"]") ==
         "net.toml:42: \"tra\\x0ain\": expected one of the keys network, edge, data, schedule, optimizer, "
-        "train" +
+        "train, lint, probe" +
             unknown);
   CHECK(error_with("j_d = 0.5", "j_d = 0.5\nsparsity = 0.5") ==
         "net.toml:17: edge.1-1.sparsity: expected one of the keys receiver, sender, module, features, j_d, "

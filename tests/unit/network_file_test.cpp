@@ -284,7 +284,7 @@ TEST_CASE("errors of --set name its text", "[network_file]") {
         "found an "
         "unknown key");
   CHECK(error("nets.seed=3") ==
-        "--set nets.seed=3: nets: expected one of the keys network, edge, data, schedule, optimizer, train, "
+        "--set nets.seed=3: nets: expected one of the keys network, edge, data, schedule, optimizer, train, lint, probe, "
         "found an "
         "unknown key");
   CHECK(error("network.seed.low=3") == "--set network.seed.low=3: seed is not a table");

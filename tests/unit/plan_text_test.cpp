@@ -85,9 +85,11 @@ TEST_CASE("steps of every kernel stay as they are", "[plan][text]") {
       "%w, %J = apply(%w, %J, %w, %n) {momentum edge=1-0}",
       "%w = update(%w, %x, %v, %n) {sgd edge=1-0} after correlate {dense edge=1-0} : f32[3,4]{@1-0}",
       "%h = advance(%h, %s, %s.1, %J) {dense edge=1-1 fixed}",
+      "%h = follow(%h, %s, %s.1, %J) {dense edge=1-1 fixed} threads columns why \"what changed\"",
       "%n = hits(%n, %h, %n)",
       "%s, %h = scan %n (%s = %s.1, %h = %h) until unchanged(%s) covers \"%s2\" {\n  yield %s.1, %h\n}",
       "scan %n () {\n  yield\n}",
+      "%h = loop %n, %n (%h = %h) threads samples {\n  yield %h\n}",
       "%h = loop %n, %n (%h = %h) why \"batches\" {\n  %h = sum(%h)\n  scan %n () {\n    probe(%h) \"h\"\n   "
       " "
       "yield\n  }\n  yield %h\n}",
