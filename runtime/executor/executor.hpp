@@ -21,7 +21,7 @@ struct ExecutorOptions {
 
 /// A program that runs `plan`, made from `lowered`, whose bindings and results it has, on the threads of a
 /// team (none: the caller's): with the functions that were generated for it, if any, and with the kernels of
-/// an instruction set.
+/// an instruction set; with those kernels alone where statistics are asked for.
 std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, ExecutorOptions options = {});
 
 }  // namespace relaxon

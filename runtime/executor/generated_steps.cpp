@@ -378,7 +378,8 @@ class UpdateStep final : public GeneratedStep {
 
 std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context,
                                               std::unique_ptr<Runnable> table) {
-  if (!context.code) return table;
+  // Statistics are counted by the table's steps.
+  if (!context.code || context.statistics) return table;
   const auto operations = jit::operations_of(step, context.plan, context.isa).operations;
   if (operations.empty()) return table;
   const Function function = context.code->find(operations.back());
