@@ -47,9 +47,10 @@ class RowSums {
       store(block + i, sum_at<0>(m_.by_lane, m_.by_lane_count, (panel * units_ + k) * lanes + i));
     transpose_block(block, lanes, turned_, lanes);
   }
+  template <int known = 0>
   [[gnu::always_inline]] Field<T> at(int lane, int strip) const {
     const Field<T> h =
-        sum_at<0>(m_.by_sample, m_.by_sample_count, first_ + lane * stride_ + strip * width<T>);
+        sum_at<known>(m_.by_sample, m_.by_sample_count, first_ + lane * stride_ + strip * width<T>);
     if (m_.by_lane_count == 0) return h;
     return h + load<std::make_unsigned_t<T>>(turned_ + lane * lanes + strip * width<T>);
   }
@@ -96,21 +97,23 @@ void sum(const Messages<T>& messages, Units units, std::int64_t panels, T* h) {
 template <class T>
 void sum_sign_rows(const Messages<T>& messages, Units units, std::int64_t batch, SignsOut out) {
   RowSums<T> rows(messages, units);
-  for_each_block(units, panels_of(batch), [&](std::int64_t p, std::int64_t k, std::int64_t n) {
-    rows.start(p, k);
-    Mask of_sample[lanes], negative[lanes];
-    for (int lane = 0; lane < lanes; ++lane) {
-      unsigned bits = 0;
-      for (int strip = 0; strip < strips<T>; ++strip)
-        bits |= sign_bits(rows.at(lane, strip)) << (strip * width<T>);
-      of_sample[lane] = static_cast<Mask>(bits);
-    }
-    transpose_bits(of_sample, negative);
-    const unsigned active = active_lanes(batch, p);
-    for (std::int64_t i = 0; i < n; ++i) {
-      out.plus[p * units.count + k + i] = static_cast<Mask>(active & ~unsigned{negative[i]});
-      out.minus[p * units.count + k + i] = static_cast<Mask>(active & negative[i]);
-    }
+  with_count(messages.by_sample_count, [&]<int known>() {
+    for_each_block(units, panels_of(batch), [&](std::int64_t p, std::int64_t k, std::int64_t n) {
+      rows.start(p, k);
+      Mask of_sample[lanes], negative[lanes];
+      for (int lane = 0; lane < lanes; ++lane) {
+        unsigned bits = 0;
+        for (int strip = 0; strip < strips<T>; ++strip)
+          bits |= sign_bits(rows.template at<known>(lane, strip)) << (strip * width<T>);
+        of_sample[lane] = static_cast<Mask>(bits);
+      }
+      transpose_bits(of_sample, negative);
+      const unsigned active = active_lanes(batch, p);
+      for (std::int64_t i = 0; i < n; ++i) {
+        out.plus[p * units.count + k + i] = static_cast<Mask>(active & ~unsigned{negative[i]});
+        out.minus[p * units.count + k + i] = static_cast<Mask>(active & negative[i]);
+      }
+    });
   });
 }
 
