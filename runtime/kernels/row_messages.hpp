@@ -120,33 +120,52 @@ void subtract_columns(DenseWeight<const std::int32_t> q, std::int64_t samples, T
       });
 }
 
-/// Receivers of which a message is summed by lane, four side by side: picking rows one by one is slow when
+/// Receivers of which a message is summed by lane, some side by side: picking rows one by one is slow when
 /// they are short.
 constexpr std::int64_t few_receivers = 16;
 
-template <class T, std::size_t... r>
+/// With `signs`, sums only hold what the senders that are +1 add, and `total` what all would.
+template <class T, bool signs, std::size_t... r>
 [[gnu::always_inline]] inline void sums_by_lane(DenseWeight<const std::int32_t> q, const std::int32_t* column,
                                                 SignsIn x, int strip, T* sums, std::index_sequence<r...>) {
   using V = Field<T>;
+  using U = std::make_unsigned_t<T>;
   V sum[sizeof...(r)] = {};
+  U total[sizeof...(r)] = {};
   for (std::int64_t j = 0; j < q.senders; ++j, column += q.stride) {
-    const LaneSet<V> up = strip_of<V>(x.plus[j], strip), down = strip_of<V>(x.minus[j], strip);
-    const auto add = [&](V& to, V weight) { to = add_where(add_where(to, up, weight), down, V{} - weight); };
-    (add(sum[r], spread<V>(column[r])), ...);
+    const LaneSet<V> up = strip_of<V>(x.plus[j], strip);
+    ((sum[r] = add_where(sum[r], up, spread<V>(column[r]))), ...);
+    if constexpr (signs) {
+      ((total[r] += static_cast<U>(static_cast<T>(column[r]))), ...);
+    } else {
+      const LaneSet<V> down = strip_of<V>(x.minus[j], strip);
+      ((sum[r] = add_where(sum[r], down, V{} - spread<V>(column[r]))), ...);
+    }
   }
+  if constexpr (signs) ((sum[r] = sum[r] + sum[r] - (V{} + total[r])), ...);
   (store(sums + static_cast<std::int64_t>(r) * lanes + strip * width<T>, sum[r]), ...);
 }
 
 /// One panel's message to a few receivers.
-template <class T>
+template <class T, bool signs>
 void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
   alignas(register_bytes) T sums[few_receivers * lanes];
-  for (std::int64_t k = 0; k < q.end - q.begin; k += 4) {
-    for (int strip = 0; strip < strips<T>; ++strip)
-      sums_by_lane(q, q.entries + q.begin + k, x, strip, sums + k * lanes, std::make_index_sequence<4>());
+  const std::int64_t count = q.end - q.begin;
+  for (std::int64_t k = 0; k < count;) {
+    const bool many = count - k > 4;
+    for (int strip = 0; strip < strips<T>; ++strip) {
+      const std::int32_t* column = q.entries + q.begin + k;
+      T* to = sums + k * lanes;
+      if (many) {
+        sums_by_lane<T, signs>(q, column, x, strip, to, std::make_index_sequence<8>());
+      } else {
+        sums_by_lane<T, signs>(q, column, x, strip, to, std::make_index_sequence<4>());
+      }
+    }
+    k += many ? 8 : 4;
   }
   for (std::int64_t lane = 0; lane < samples; ++lane) {
-    for (std::int64_t k = 0; k < q.end - q.begin; ++k)
+    for (std::int64_t k = 0; k < count; ++k)
       h[lane * row_stride(q.receivers) + q.begin + k] = sums[k * lanes + lane];
   }
 }
@@ -154,13 +173,13 @@ void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples
 template <class T>
 void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, T* h) {
   const bool few = q.end - q.begin <= few_receivers;
-  const bool signs = !few && all_signs(x, q.senders, batch);
+  const bool signs = all_signs(x, q.senders, batch);
   for (std::int64_t p = 0; p < panels_of(batch); ++p) {
     const std::int64_t left = batch - p * lanes, samples = left < lanes ? left : lanes;
     const SignsIn panel{x.plus + p * q.senders, x.minus + p * q.senders};
     T* to = h + p * lanes * row_stride(q.receivers);
     if (few) {
-      few_rows(q, panel, samples, to);
+      signs ? few_rows<T, true>(q, panel, samples, to) : few_rows<T, false>(q, panel, samples, to);
     } else if (signs) {
       chosen_rows<T, true>(q, panel, samples, to);
       subtract_columns(q, samples, to);

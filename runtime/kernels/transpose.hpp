@@ -77,11 +77,14 @@ void gather_fields(const std::int64_t* table, Units units, const std::int32_t* r
     const int used = static_cast<int>(left < lanes ? left : lanes);
     for (std::int64_t k = units.begin; k < units.end; k += lanes) {
       const std::int64_t n = units.end - k < lanes ? units.end - k : lanes;
-      T block[lanes][lanes];
-      for (int lane = 0; lane < lanes; ++lane) {
-        const std::int64_t* row = lane < used ? table + rows[p * lanes + lane] * units.count + k : nullptr;
-        for (std::int64_t i = 0; i < lanes; ++i)
-          block[lane][i] = row && i < n ? static_cast<T>(row[i]) : T{0};
+      T block[lanes][lanes] = {};
+      for (int lane = 0; lane < used; ++lane) {
+        const std::int64_t* row = table + rows[p * lanes + lane] * units.count + k;
+        if (n == lanes) {
+          for (int i = 0; i < lanes; ++i) block[lane][i] = static_cast<T>(row[i]);
+        } else {
+          for (std::int64_t i = 0; i < n; ++i) block[lane][i] = static_cast<T>(row[i]);
+        }
       }
       if (n == lanes) {
         transpose_block(&block[0][0], lanes, out + k * lanes, lanes);
