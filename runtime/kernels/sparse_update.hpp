@@ -12,11 +12,11 @@ using SparseArguments = UpdateArguments<SparseWeight<float>>;
 
 /// S of a register of entries of a column at a time. What the entries' senders are is put together one by
 /// one: gather instructions take longer on much of what is sold.
+template <Arithmetic how>
 class SparseCorrelation {
  public:
-  explicit SparseCorrelation(const SparseArguments& arguments)
-      : in_(arguments), how_(arithmetic_of(arguments.u.kind, arguments.v.kind)) {
-    if (how_ == Arithmetic::signs) find_zeros();
+  explicit SparseCorrelation(const SparseArguments& arguments) : in_(arguments) {
+    if (how == Arithmetic::signs) find_zeros();
   }
 
   bool errs(std::int64_t k) const {
@@ -27,7 +27,7 @@ class SparseCorrelation {
 
   /// S of the register of entries that connect `senders` with receiver k.
   [[gnu::always_inline]] Floats at(std::int64_t k, const std::int32_t* senders) const {
-    switch (how_) {
+    switch (how) {
       case Arithmetic::signs: return signs(k, senders);
       case Arithmetic::pair_errors:
       case Arithmetic::pair_senders: return pairs(k, senders);
@@ -82,7 +82,7 @@ class SparseCorrelation {
   }
 
   [[gnu::always_inline]] Floats pairs(std::int64_t k, const std::int32_t* senders) const {
-    const bool by_error = how_ == Arithmetic::pair_errors;
+    const bool by_error = how == Arithmetic::pair_errors;
     Words n_a{}, n_b{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       const Lanes v = errors(k, p);
@@ -135,7 +135,6 @@ class SparseCorrelation {
   }
 
   const SparseArguments& in_;
-  Arithmetic how_;
   bool zeros_ = false;
 };
 
@@ -155,7 +154,7 @@ class Senders {
 };
 
 /// The steps of columns, and of the stretches of columns without an error between them.
-template <StepRule rule>
+template <StepRule rule, Arithmetic how>
 class SparseUpdate {
  public:
   explicit SparseUpdate(const SparseArguments& arguments)
@@ -245,18 +244,35 @@ class SparseUpdate {
   Parameters parameters() const { return {in_.weight.entries, in_.moments[0], in_.moments[1]}; }
 
   const SparseArguments& in_;
-  SparseCorrelation correlation_;
+  SparseCorrelation<how> correlation_;
   Step<rule> step_;
   Progress progress_;
   std::size_t fixed_ = 0;  // the first fixed entry that is not behind
 };
 
-UpdateReport update_sparse(const SparseArguments& in) {
-  return with_rule(in.rule, [&]<StepRule rule>() { return SparseUpdate<rule>(in).run(); });
+/// Calls run.operator()<how>() for the arithmetic of these arguments.
+template <class Run>
+[[gnu::always_inline]] inline auto with_arithmetic(const SparseArguments& in, Run run) {
+  switch (arithmetic_of(in.u.kind, in.v.kind)) {
+    case Arithmetic::signs: return run.template operator()<Arithmetic::signs>();
+    case Arithmetic::pair_errors: return run.template operator()<Arithmetic::pair_errors>();
+    case Arithmetic::pair_senders: return run.template operator()<Arithmetic::pair_senders>();
+    case Arithmetic::bytes: return run.template operator()<Arithmetic::bytes>();
+    case Arithmetic::byte_pairs: return run.template operator()<Arithmetic::byte_pairs>();
+    case Arithmetic::reals: return run.template operator()<Arithmetic::reals>();
+  }
+  __builtin_unreachable();
 }
 
-void correlate_sparse(const SparseArguments& in, float* s) {
-  const SparseCorrelation correlation(in);
+UpdateReport update_sparse(const SparseArguments& in) {
+  return with_rule(in.rule, [&]<StepRule rule>() {
+    return with_arithmetic(in, [&]<Arithmetic how>() { return SparseUpdate<rule, how>(in).run(); });
+  });
+}
+
+template <Arithmetic how>
+void correlate_sparse_by(const SparseArguments& in, float* s) {
+  const SparseCorrelation<how> correlation(in);
   const SparseWeight<float>& weight = in.weight;
   for (std::int64_t k = weight.begin; k < weight.end; ++k) {
     const bool errs = correlation.errs(k);
@@ -271,6 +287,10 @@ void correlate_sparse(const SparseArguments& in, float* s) {
     const std::int32_t at = in.fixed.data()[i];
     if (at >= weight.offsets[weight.begin] && at < weight.offsets[weight.end]) s[at] = 0;
   }
+}
+
+void correlate_sparse(const SparseArguments& in, float* s) {
+  with_arithmetic(in, [&]<Arithmetic how>() { correlate_sparse_by<how>(in, s); });
 }
 
 }  // namespace
