@@ -71,6 +71,12 @@ struct Type {
 
   bool operator==(const Type&) const = default;
   std::size_t rank() const { return dims.size(); }
+  /// Numbers of one sample or row: the product of all axes but the first, which have lengths.
+  std::int64_t units() const {
+    std::int64_t n = 1;
+    for (std::size_t axis = 1; axis < rank(); ++axis) n *= dims[axis].length;
+    return n;
+  }
   bool is_scalar() const { return dims.empty(); }
 };
 

@@ -133,6 +133,10 @@ struct Plan {
 /// Plans an optimised graph. Throws Error if the graph isn't one.
 Plan make_plan(const Graph& graph);
 
+/// The target of a margin step: of its inputs, after the messages if these are summed on the way, else before
+/// the field.
+SlotId margin_target(const Plan& plan, const Step& step);
+
 /// Text of a plan, and back; "parse(print(p)) == p".
 std::string print(const Plan& plan);
 /// What print() calls each slot, "%h1.2", in their order.

@@ -376,6 +376,11 @@ Plan make_plan(const Graph& graph) {
   return Planner(graph).run();
 }
 
+SlotId margin_target(const Plan& plan, const Step& step) {
+  const bool fused = holds_fields(plan.slot(step.inputs.front()).storage);
+  return fused ? step.inputs.at(step.inputs.size() - 2) : step.inputs.front();
+}
+
 void for_each_step(const std::vector<Step>& steps, const std::function<void(const Step&, int)>& visit) {
   const std::function<void(const std::vector<Step>&, int)> walk = [&](const std::vector<Step>& list,
                                                                       int depth) {

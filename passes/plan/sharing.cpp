@@ -9,12 +9,6 @@ namespace {
 constexpr std::int64_t least_units = 256;         // of steps that touch each unit of a batch once
 constexpr std::int64_t least_connections = 8192;  // of steps that touch each connection
 
-std::int64_t units(const Type& type) {
-  std::int64_t n = 1;
-  for (std::size_t axis = 1; axis < type.rank(); ++axis) n *= type.dims[axis].length;
-  return n;
-}
-
 bool pays(const Plan& plan, const Step& step) {
   const auto input = [&](std::size_t i) -> const Slot& { return plan.slot(step.inputs.at(i)); };
   // A sparse weight's entries aren't known here: it is large, or it wouldn't be sparse.
@@ -37,11 +31,11 @@ bool pays(const Plan& plan, const Step& step) {
     }
     case Kernel::gather:
       return holds_fields(plan.slot(step.outputs[0]).storage) &&
-             units(plan.slot(step.outputs[0]).type) >= least_units;
+             plan.slot(step.outputs[0]).type.units() >= least_units;
     case Kernel::to_fields:
     case Kernel::sum:
     case Kernel::sign:
-    case Kernel::margin: return units(plan.slot(step.outputs[0]).type) >= least_units;
+    case Kernel::margin: return plan.slot(step.outputs[0]).type.units() >= least_units;
     default: return false;
   }
 }

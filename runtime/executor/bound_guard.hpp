@@ -10,8 +10,8 @@
 namespace relaxon::executor {
 
 /// Watches every sum of messages of a plan. The largest a message can get is the largest column of |W|, times
-/// the largest input, plus what the updates since the columns were added up can have changed; an update
-/// reports its largest change, so this costs nothing until the bound is met. Then the columns are added up
+/// the largest input, plus what the updates since the columns were added up can have added; an update
+/// reports its largest growth, so this costs nothing until the bound is met. Then the columns are added up
 /// again, and if the sums still don't fit, the next steps run on int64.
 class BoundGuard {
  public:

@@ -66,13 +66,13 @@ std::unique_ptr<Runnable> make_sign(const Step& step, const Context& context) {
 
 class Margin final : public SharedStep {
  public:
-  /// Inputs: fused, the messages, then target and margin; alone, target, field, margin.
   Margin(const Step& step, const Context& c)
-      : SharedStep(step), messages_(step, c), margin_(step.inputs.back()), out_(step.outputs[0]) {
-    const bool fused = holds_fields(c.plan.slot(step.inputs.front()).storage);
-    prepared_.resize(static_cast<std::size_t>(c.team.size()));
-    target_ = fused ? step.inputs[step.inputs.size() - 2] : step.inputs.front();
-  }
+      : SharedStep(step),
+        messages_(step, c),
+        target_(margin_target(c.plan, step)),
+        margin_(step.inputs.back()),
+        out_(step.outputs[0]),
+        prepared_(static_cast<std::size_t>(c.team.size())) {}
 
   void run(Context& c, ThreadPart part) override {
     const Frame& f = c.frame;

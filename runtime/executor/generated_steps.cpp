@@ -15,21 +15,6 @@ using jit::Function;
 
 void* pointer(const void* p) { return const_cast<void*>(p); }
 
-/// Whether every sample's units are +1 or -1.
-bool all_signs(const Place& x, const Frame& f) {
-  const SignsIn s = x.signs_in(f);
-  for (std::int64_t p = 0; p < f.panels; ++p) {
-    const Mask* plus = s.plus + p * x.units;
-    const Mask* minus = s.minus + p * x.units;
-    const Mask active = active_lanes(f.batch, p);
-    Mask missing = 0;
-    for (std::int64_t j = 0; j < x.units; ++j)
-      missing = static_cast<Mask>(missing | (active & ~(plus[j] | minus[j])));
-    if (missing != 0) return false;
-  }
-  return true;
-}
-
 /// The operands of one call.
 class Operands {
  public:
@@ -120,10 +105,9 @@ class SumStep final : public GeneratedStep {
 class MarginStep final : public GeneratedStep {
  public:
   MarginStep(const Step& step, Function function, std::unique_ptr<Runnable> table, const Context& c)
-      : GeneratedStep(step, function, std::move(table)), prepared_(static_cast<std::size_t>(c.team.size())) {
-    const bool fused = holds_fields(c.plan.slot(inputs_.front()).storage);
-    target_ = fused ? inputs_[inputs_.size() - 2] : inputs_.front();
-  }
+      : GeneratedStep(step, function, std::move(table)),
+        target_(margin_target(c.plan, step)),
+        prepared_(static_cast<std::size_t>(c.team.size())) {}
   bool call(Context& c, ThreadPart part) override {
     if (c.frame.wide) return false;
     const Place& t = c.place(target_);
@@ -245,7 +229,7 @@ class ExactSparse {
 
   /// False: some sender is 0.
   bool call(const Context& c, const Place& q, const Place& x, std::byte* h, ThreadPart part) {
-    if (!all_signs(x, c.frame)) return false;
+    if (!c.kernels.all_signs(x.signs_in(c.frame), x.units, c.frame.batch)) return false;
     const ColumnIndex& index = *q.index;
     const Operands operands{q.data,
                             pointer(index.offsets.data()),
@@ -291,9 +275,7 @@ class AdvanceSparseStep final : public GeneratedStep {
     const Place& q = c.place(inputs_[3]);
     std::byte* h = c.place(outputs_[0]).data;
     const SignsIn a = c.place(inputs_[1]).signs_in(c.frame), b = c.place(inputs_[2]).signs_in(c.frame);
-    if (whole_ &&
-        c.kernels.count_changes(a, b, c.frame.panels * q.senders).units * 3 > c.frame.panels * q.senders &&
-        whole_->call(c, q, c.place(inputs_[2]), h, part))
+    if (whole_ && whole_is_cheaper(c, q, a, b) && whole_->call(c, q, c.place(inputs_[2]), h, part))
       return true;
     const SenderIndex rows = q.index->rows(part);
     invoke(c,
@@ -323,7 +305,7 @@ class UpdateStep final : public GeneratedStep {
     const Place& v = c.place(inputs_[moments_ + 2]);
     const Frame& f = c.frame;
     Own& own = own_[static_cast<std::size_t>(part.index)];
-    own.ran = operation_.u != Sender::Kind::signs || all_signs(u, f);
+    own.ran = operation_.u != Sender::Kind::signs || c.kernels.all_signs(u.signs_in(f), u.units, f.batch);
     if (!own.ran) return false;
     const auto moment = [&](std::size_t i) { return i < moments_ ? c.place(inputs_[i + 1]).data : nullptr; };
     const bool u_masks = operation_.u == Sender::Kind::signs || operation_.u == Sender::Kind::pair;

@@ -97,8 +97,7 @@ Memory::Memory(const Plan& plan, int parts) : plan_(plan), parts_(parts), places
       place.receivers = slot.type.dims[1].length;
       place.stride = (place.receivers + lanes - 1) / lanes * lanes;
     } else if (in_arena(slot)) {
-      place.units = 1;
-      for (std::size_t axis = 1; axis < slot.type.rank(); ++axis) place.units *= slot.type.dims[axis].length;
+      place.units = slot.type.units();
     }
   }
 }

@@ -127,14 +127,6 @@ class Advance final : public SharedStep {
   }
 
  private:
-  /// By the rows of q that each way adds: a whole dense message one for every sender that is +1, a change one
-  /// for every sample whose sender differs, from further away; sparse ones work on all samples of a panel.
-  static bool whole_is_cheaper(const Context& c, const Place& q, SignsIn a, SignsIn b) {
-    const Changes changes = c.kernels.count_changes(a, b, c.frame.panels * q.senders);
-    return q.index ? changes.units * 3 > c.frame.panels * q.senders
-                   : changes.samples * 3 > c.frame.batch * q.senders;
-  }
-
   bool whole_allowed_;
   std::size_t statistics_ = 0;  // its place there
   SlotId field_, from_, to_, q_;
@@ -253,6 +245,14 @@ class ToFields final : public SharedStep {
 };
 
 }  // namespace
+
+bool whole_is_cheaper(const Context& c, const Place& q, SignsIn from, SignsIn to) {
+  const Changes changes = c.kernels.count_changes(from, to, c.frame.panels * q.senders);
+  // The whole of a dense message adds a row of q for every sender that is +1, its change one for every sample
+  // whose sender differs, from further away; sparse ones work on all samples of a panel.
+  return q.index ? changes.units * 3 > c.frame.panels * q.senders
+                 : changes.samples * 3 > c.frame.batch * q.senders;
+}
 
 std::unique_ptr<Runnable> make_message_step(const Step& step, Context& c) {
   switch (step.kernel) {

@@ -85,6 +85,9 @@ std::unique_ptr<Runnable> make_reference_step(const Step& step, Context& context
 std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context,
                                               std::unique_ptr<Runnable> table);
 
+/// Whether a message through q is computed faster whole than by its change from one state to another.
+bool whole_is_cheaper(const Context& context, const Place& q, SignsIn from, SignsIn to);
+
 /// Takes the reports of an update or apply step.
 std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& step);
 

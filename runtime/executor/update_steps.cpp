@@ -3,41 +3,33 @@
 
 #include "core/error.hpp"
 #include "runtime/executor/step.hpp"
+#include "runtime/kernel_kinds.hpp"
 #include "runtime/weight_errors.hpp"
 
 namespace relaxon::executor {
 namespace {
 
-StepRule rule_of(ApplyRule rule) {
-  switch (rule) {
-    case ApplyRule::sgd: return StepRule::sgd;
-    case ApplyRule::momentum: return StepRule::momentum;
-    case ApplyRule::nesterov: return StepRule::nesterov;
-    case ApplyRule::adam: return StepRule::adam;
-    case ApplyRule::adamw: return StepRule::adamw;
-  }
-  internal_error("unknown optimizer rule {}", static_cast<int>(rule));
-}
-
 Sender sender_of(const Place& u, const Frame& f) {
   const Type& type = u.slot->type;
-  switch (u.slot->storage) {
-    case Storage::signs: return {Sender::Kind::signs, u.signs_in(f), nullptr, nullptr, 0, 0};
-    case Storage::pair: return {Sender::Kind::pair, u.signs_in(f), nullptr, nullptr, type.a, type.b};
-    case Storage::bytes: return {Sender::Kind::bytes, {}, u.as<std::uint8_t>(), nullptr, 0, 0};
-    case Storage::reals: return {Sender::Kind::real, {}, nullptr, u.as<float>(), 0, 0};
-    default: internal_error("a correlation with storage {}", static_cast<int>(u.slot->storage));
+  const Sender::Kind kind = sender_kind(u.slot->storage);
+  switch (kind) {
+    case Sender::Kind::signs: return {kind, u.signs_in(f), nullptr, nullptr, 0, 0};
+    case Sender::Kind::pair: return {kind, u.signs_in(f), nullptr, nullptr, type.a, type.b};
+    case Sender::Kind::bytes: return {kind, {}, u.as<std::uint8_t>(), nullptr, 0, 0};
+    case Sender::Kind::real: return {kind, {}, nullptr, u.as<float>(), 0, 0};
   }
+  internal_error("unknown kind of sender {}", static_cast<int>(kind));
 }
 
 Errors errors_of(const Place& v, const Frame& f) {
   const Type& type = v.slot->type;
-  switch (v.slot->storage) {
-    case Storage::signs: return {Errors::Kind::signs, v.signs_in(f), nullptr, 0, 0};
-    case Storage::pair: return {Errors::Kind::pair, v.signs_in(f), nullptr, type.a, type.b};
-    case Storage::reals: return {Errors::Kind::real, {}, v.as<float>(), 0, 0};
-    default: internal_error("a correlation with storage {}", static_cast<int>(v.slot->storage));
+  const Errors::Kind kind = error_kind(v.slot->storage);
+  switch (kind) {
+    case Errors::Kind::signs: return {kind, v.signs_in(f), nullptr, 0, 0};
+    case Errors::Kind::pair: return {kind, v.signs_in(f), nullptr, type.a, type.b};
+    case Errors::Kind::real: return {kind, {}, v.as<float>(), 0, 0};
   }
+  internal_error("unknown kind of errors {}", static_cast<int>(kind));
 }
 
 /// Entries that never change: the diagonal of a recurrent weight.

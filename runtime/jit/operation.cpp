@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "core/error.hpp"
+#include "runtime/kernel_kinds.hpp"
 
 namespace relaxon::jit {
 namespace {
@@ -50,12 +51,6 @@ struct Text {
   }
 };
 
-std::int64_t units_of(const Type& type) {
-  std::int64_t units = 1;
-  for (std::size_t axis = 1; axis < type.rank(); ++axis) units *= type.dims[axis].length;
-  return units;
-}
-
 std::int64_t count_of_messages(const Step& step, const Plan& plan) {
   return std::count_if(step.inputs.begin(), step.inputs.end(),
                        [&](SlotId s) { return plan.slot(s).storage == Storage::fields; });
@@ -72,9 +67,8 @@ constexpr std::int64_t most_messages = 8;
 const std::string dense_message = "messages of dense weights stay with the kernel table";
 
 Generated margin(const Step& step, const Plan& plan) {
-  const bool fused = plan.slot(step.inputs.front()).storage == Storage::fields;
-  const Slot& target = plan.slot(fused ? step.inputs[step.inputs.size() - 2] : step.inputs.front());
-  const std::int64_t units = units_of(target.type), n = count_of_messages(step, plan);
+  const Slot& target = plan.slot(margin_target(plan, step));
+  const std::int64_t units = target.type.units(), n = count_of_messages(step, plan);
   if (target.storage == Storage::signs) return one(SignError{units, n});
   return one(PairError{units, n, target.type.a, target.type.b, plan.fixed_bits});
 }
@@ -97,36 +91,6 @@ Generated exact(const Step& step, const Plan& plan) {
   if (step.kernel != Kernel::advance) result.operations.push_back(ExactSparse{senders, receivers});
   if (step.kernel != Kernel::exact) result.operations.push_back(AdvanceSparse{senders, receivers});
   return result;
-}
-
-StepRule rule_of(ApplyRule rule) {
-  switch (rule) {
-    case ApplyRule::sgd: return StepRule::sgd;
-    case ApplyRule::momentum: return StepRule::momentum;
-    case ApplyRule::nesterov: return StepRule::nesterov;
-    case ApplyRule::adam: return StepRule::adam;
-    case ApplyRule::adamw: return StepRule::adamw;
-  }
-  internal_error("unknown optimizer rule {}", static_cast<int>(rule));
-}
-
-Sender::Kind sender_kind(Storage storage) {
-  switch (storage) {
-    case Storage::signs: return Sender::Kind::signs;
-    case Storage::pair: return Sender::Kind::pair;
-    case Storage::bytes: return Sender::Kind::bytes;
-    case Storage::reals: return Sender::Kind::real;
-    default: internal_error("a correlation with storage {}", static_cast<int>(storage));
-  }
-}
-
-Errors::Kind error_kind(Storage storage) {
-  switch (storage) {
-    case Storage::signs: return Errors::Kind::signs;
-    case Storage::pair: return Errors::Kind::pair;
-    case Storage::reals: return Errors::Kind::real;
-    default: internal_error("a correlation with storage {}", static_cast<int>(storage));
-  }
 }
 
 Generated update(const Step& step, const Plan& plan) {
@@ -166,7 +130,7 @@ bool computes(Kernel kernel) {
 }
 
 Generated operations_for(const Step& step, const Plan& plan) {
-  const auto units = [&](SlotId s) { return units_of(plan.slot(s).type); };
+  const auto units = [&](SlotId s) { return plan.slot(s).type.units(); };
   switch (step.kernel) {
     case Kernel::quantise: return one(Quantise{plan.fixed_bits});
     case Kernel::to_fields: return one(ToFields{units(step.outputs[0]), plan.fixed_bits});

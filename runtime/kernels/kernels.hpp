@@ -204,6 +204,8 @@ struct KernelTable {
                            std::int64_t panels, std::int32_t* h);
   void (*advance_sparse64)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to,
                            std::int64_t panels, std::int64_t* h);
+  /// Whether every active lane of every unit is +1 or -1.
+  bool (*all_signs)(SignsIn x, std::int64_t units, std::int64_t batch);
   /// How the first n masks of two states differ.
   Changes (*count_changes)(SignsIn from, SignsIn to, std::int64_t n);
   /// q of real-valued messages. Returns the first index in x of an active lane that doesn't fit int32 (below
