@@ -31,7 +31,7 @@ class DenseCorrelation {
     switch (how_) {
       case Arithmetic::signs:
       case Arithmetic::pair_errors:
-      case Arithmetic::pair_senders: return counted_row(j, [&](auto s_of) { write(s, s_of); });
+      case Arithmetic::pair_senders: return counted_row(j, s);
       case Arithmetic::bytes: return one_panel() ? bytes(j, 1, s) : bytes(j, in_.panels, s);
       case Arithmetic::byte_pairs: return byte_pairs(j, s);
       case Arithmetic::reals: return reals(j, s);
@@ -42,25 +42,27 @@ class DenseCorrelation {
   bool counts() const {
     return how_ == Arithmetic::signs || how_ == Arithmetic::pair_errors || how_ == Arithmetic::pair_senders;
   }
-  /// Calls run with a function that gives row j's S of the register of receivers from k on, if counts().
+  /// If counts(): what run returns of a function of a row j that gives a function of k, row j's S of the
+  /// register of receivers from k on.
   template <class Run>
-  [[gnu::always_inline]] void counted_row(std::int64_t j, Run run) const {
-    const bool simple = one_panel() && never_zero(j);
-    if (how_ == Arithmetic::signs) {
-      if (simple) {
-        const Words up = broadcast<std::uint32_t>(in_.u.signs.plus[j]);
-        run([&, up](std::int64_t k) { return sign_sum(up, k); });
-      } else {
-        run([&](std::int64_t k) { return sign_sum(j, k); });
-      }
-    } else if (how_ == Arithmetic::pair_errors && simple) {
-      const Words up = broadcast<std::uint32_t>(in_.u.signs.plus[j]);
-      run([&, up](std::int64_t k) { return pair_error_sum(up, k); });
-    } else if (how_ == Arithmetic::pair_errors) {
-      run([&](std::int64_t k) { return pair_error_sum(j, k); });
-    } else {
-      run([&](std::int64_t k) { return pair_sender_sum(j, k); });
+  auto with_counts(Run run) const {
+    const auto by_row = [&](auto sum) {
+      return run([sum](std::int64_t j) { return [sum, j](std::int64_t k) { return sum(j, k); }; });
+    };
+    if (one_panel() && never_zero()) {
+      const auto by_plus = [&](auto sum) {
+        return run([sum, plus = in_.u.signs.plus](std::int64_t j) {
+          return [sum, up = broadcast<std::uint32_t>(plus[j])](std::int64_t k) { return sum(up, k); };
+        });
+      };
+      if (how_ == Arithmetic::signs) return by_plus(sign_sums());
+      if (how_ == Arithmetic::pair_errors) return by_plus(pair_error_sums());
     }
+    if (how_ == Arithmetic::signs) return by_row([this](auto j, auto k) { return sign_sum(j, k); });
+    if (how_ == Arithmetic::pair_errors) {
+      return by_row([this](auto j, auto k) { return pair_error_sum(j, k); });
+    }
+    return by_row([this](auto j, auto k) { return pair_sender_sum(j, k); });
   }
 
  private:
@@ -133,21 +135,39 @@ class DenseCorrelation {
     const std::int64_t i = p * in_.weight.senders + j;
     return {in_.u.signs.plus[i], in_.u.signs.minus[i]};
   }
-  /// Whether sender j of the only panel is +1 or -1 wherever there is an error.
-  bool never_zero(std::int64_t j) const {
-    const Lanes u = sender(0, j);
-    return (erring_ & ~(u.plus | u.minus)) == 0;
+  /// Whether every sender of the only panel is +1 or -1 wherever there is an error.
+  bool never_zero() const {
+    unsigned zero = 0;
+    for (std::int64_t j = 0; j < in_.weight.senders; ++j) {
+      const Lanes u = sender(0, j);
+      zero |= ~(u.plus | u.minus);
+    }
+    return (zero & erring_) == 0;
   }
 
   [[gnu::always_inline]] Words mask_register(int plane, std::int64_t p, std::int64_t k) const {
     return load<std::uint32_t>(masks(plane, p, k));
   }
 
-  /// Where neither is 0 the product is 1, less 2 where the signs differ.
-  [[gnu::always_inline]] Floats sign_sum(Words up, std::int64_t k) const {
-    const Words differ = mask_register(1, 0, k) & (mask_register(0, 0, k) ^ up);
-    return fma(broadcast(-2.0f), to_floats(popcount(differ)), load<float>(totals(1, k)));
+  /// For a sender that is never 0: the product is 1, less 2 where the signs differ.
+  auto sign_sums() const {
+    return [plus = masks(0, 0, 0), both = masks(1, 0, 0), count = totals(1, 0)](Words up, std::int64_t k) {
+      const Words differ = load<std::uint32_t>(both + k) & (load<std::uint32_t>(plus + k) ^ up);
+      return fma(broadcast(-2.0f), to_floats(popcount(differ)), load<float>(count + k));
+    };
   }
+  /// Of the lanes with an error as many are +1 as are not -1.
+  auto pair_error_sums() const {
+    return [a = masks(0, 0, 0), b = masks(1, 0, 0), count_a = totals(0, 0), count_b = totals(1, 0),
+            v_a = in_.v.a, v_b = in_.v.b](Words up, std::int64_t k) {
+      const auto count = [&](const std::uint32_t* bits, const float* all) {
+        const Floats plus = to_floats(popcount(load<std::uint32_t>(bits + k) & up));
+        return plus + plus - load<float>(all + k);
+      };
+      return pair_sum(count(a, count_a), v_a, count(b, count_b), v_b);
+    };
+  }
+
   [[gnu::always_inline]] Floats sign_sum(std::int64_t j, std::int64_t k) const {
     Words sum{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
@@ -159,14 +179,6 @@ class DenseCorrelation {
     return to_floats(sum);
   }
 
-  /// Of the lanes with an error as many are +1 as are not -1.
-  [[gnu::always_inline]] Floats pair_error_sum(Words up, std::int64_t k) const {
-    const auto count = [&](int plane) {
-      const Floats plus = to_floats(popcount(mask_register(plane, 0, k) & up));
-      return plus + plus - load<float>(totals(plane, k));
-    };
-    return pair_sum(count(0), in_.v.a, count(1), in_.v.b);
-  }
   [[gnu::always_inline]] Floats pair_error_sum(std::int64_t j, std::int64_t k) const {
     Words n_a{}, n_b{};
     for (std::int64_t p = 0; p < in_.panels; ++p) {
@@ -190,9 +202,12 @@ class DenseCorrelation {
     return pair_sum(n_a, in_.u.a, n_b, in_.u.b);
   }
 
-  template <class Sum>
-  [[gnu::always_inline]] void write(float* s, Sum s_of) const {
-    for (std::int64_t k = 0; k < receivers(); k += words) store(s + k, s_of(k));
+  void counted_row(std::int64_t j, float* s) const {
+    for (std::int64_t k = 0; k < receivers(); k += words) {
+      store(s + k, how_ == Arithmetic::signs         ? sign_sum(j, k)
+                   : how_ == Arithmetic::pair_errors ? pair_error_sum(j, k)
+                                                     : pair_sender_sum(j, k));
+    }
   }
 
   [[gnu::always_inline]] Words byte_sum(std::int64_t j, std::int64_t panels, int plane,
@@ -253,13 +268,10 @@ class DenseCorrelation {
   unsigned erring_ = 0;  // lanes of any panel with an error
 };
 
-/// The steps of one row; s_of(k) is S of the register of receivers from k on. What the loop needs is copied:
-/// of what others can see the compiler keeps nothing in registers.
+/// The steps of one row; s_of(k) is S of the register of receivers from k on.
 template <class Step, class Progress, class Sum>
-[[gnu::always_inline]] inline void step_row(const Step& shared_step, Parameters to, const DenseArguments& in,
-                                            std::int64_t j, Progress& shared_progress, Sum s_of) {
-  const Step step = shared_step;
-  Progress progress = shared_progress;
+[[gnu::always_inline]] inline void step_row(const Step& step, Parameters to, const DenseArguments& in,
+                                            std::int64_t j, Progress& progress, Sum s_of) {
   const std::int64_t receivers = in.weight.receivers, whole = receivers / words * words;
   // The register with the weight that stays.
   const std::int64_t fixed = in.fixed_diagonal && j < receivers ? j / words * words : -1;
@@ -273,30 +285,37 @@ template <class Step, class Progress, class Sum>
     if (k == fixed) movable &= ~(1u << (j - k));
     step_at(step, to, k, s_of(k), lanes_of<Words>(movable), progress);
   }
-  shared_progress = progress;
 }
 
-template <StepRule rule, bool plus_zero>
-UpdateReport update_rows(const DenseArguments& in, const DenseCorrelation& correlation) {
+/// The steps of all rows; s_of(j, k) is S of a register of row j. By value: of what others can see the
+/// compiler keeps nothing in registers.
+template <StepRule rule, bool plus_zero, class Sum>
+[[gnu::always_inline]] inline UpdateReport step_rows(const DenseArguments in, Sum s_of) {
   const Step<rule, plus_zero> step(in.scalars);
   const DenseWeight<float>& weight = in.weight;
-  float* s = in.scratch;
   Progress<rule> progress;
   for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j) {
     const std::int64_t row = j * weight.stride;
     const Parameters to{weight.entries + row, in.moments[0] ? in.moments[0] + row : nullptr,
                         in.moments[1] ? in.moments[1] + row : nullptr};
-    const auto take = [&](auto s_of) { step_row(step, to, in, j, progress, s_of); };
-    if (!correlation.any()) {
-      take([](std::int64_t) { return Floats{}; });
-    } else if (correlation.counts()) {
-      correlation.counted_row(j, take);
-    } else {
-      correlation.row(j, s);
-      take([&](std::int64_t k) { return load<float>(s + k); });
-    }
+    step_row(step, to, in, j, progress, s_of(j));
   }
   return progress.report();
+}
+
+template <StepRule rule, bool plus_zero>
+UpdateReport update_rows(const DenseArguments& in, const DenseCorrelation& correlation) {
+  if (!correlation.any()) {
+    return step_rows<rule, plus_zero>(in, [](std::int64_t) { return [](std::int64_t) { return Floats{}; }; });
+  }
+  if (correlation.counts()) {
+    return correlation.with_counts([&](auto s_of) { return step_rows<rule, plus_zero>(in, s_of); });
+  }
+  float* s = in.scratch;
+  return step_rows<rule, plus_zero>(in, [&](std::int64_t j) {
+    correlation.row(j, s);
+    return [s](std::int64_t k) { return load<float>(s + k); };
+  });
 }
 
 template <StepRule rule>

@@ -80,5 +80,77 @@ inline std::uint32_t signed_bytes(unsigned plus, unsigned minus) {
   return spread(plus) | spread(minus) * 0xffu;
 }
 
+/// signed_bytes of all samples of a panel, in every group of four words.
+[[gnu::always_inline]] inline Words signed_panel(unsigned plus, unsigned minus) {
+  std::uint32_t quads[words];
+  for (int i = 0; i < words; ++i)
+    quads[i] = i < 4 ? signed_bytes(plus >> (4 * i), minus >> (4 * i)) : quads[i - 4];
+  return load<std::uint32_t>(quads);
+}
+
+/// The sixteen bytes of a panel of the senders first, first + 4, .. of a register.
+[[gnu::always_inline]] inline Words panels_at(const std::uint8_t* bytes, const std::int32_t* senders) {
+  const auto one = [&](int i) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + std::int64_t{senders[i]} * lanes));
+  };
+#if defined(__AVX512F__)
+  const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(one(0)), one(4), 1);
+  const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(one(8)), one(12), 1);
+  return (Words)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+#elif defined(__AVX2__)
+  return (Words)_mm256_inserti128_si256(_mm256_castsi128_si256(one(0)), one(4), 1);
+#else
+  return (Words)one(0);
+#endif
+}
+
+[[gnu::always_inline]] inline Words unpack_low_words(Words a, Words b) {
+#if defined(__AVX512F__)
+  return (Words)_mm512_unpacklo_epi32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (Words)_mm256_unpacklo_epi32((__m256i)a, (__m256i)b);
+#else
+  return (Words)_mm_unpacklo_epi32((__m128i)a, (__m128i)b);
+#endif
+}
+[[gnu::always_inline]] inline Words unpack_high_words(Words a, Words b) {
+#if defined(__AVX512F__)
+  return (Words)_mm512_unpackhi_epi32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (Words)_mm256_unpackhi_epi32((__m256i)a, (__m256i)b);
+#else
+  return (Words)_mm_unpackhi_epi32((__m128i)a, (__m128i)b);
+#endif
+}
+[[gnu::always_inline]] inline Words unpack_low_pairs(Words a, Words b) {
+#if defined(__AVX512F__)
+  return (Words)_mm512_unpacklo_epi64((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (Words)_mm256_unpacklo_epi64((__m256i)a, (__m256i)b);
+#else
+  return (Words)_mm_unpacklo_epi64((__m128i)a, (__m128i)b);
+#endif
+}
+[[gnu::always_inline]] inline Words unpack_high_pairs(Words a, Words b) {
+#if defined(__AVX512F__)
+  return (Words)_mm512_unpackhi_epi64((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (Words)_mm256_unpackhi_epi64((__m256i)a, (__m256i)b);
+#else
+  return (Words)_mm_unpackhi_epi64((__m128i)a, (__m128i)b);
+#endif
+}
+
+/// The sums over a panel's samples of the senders' bytes times v, as signed_panel() has it.
+[[gnu::always_inline]] inline Words panel_dots(const std::uint8_t* bytes, const std::int32_t* senders,
+                                               Words v) {
+  // Of the entries i, i + 4, .. those of four groups of four samples lie side by side.
+  const auto part = [&](int i) { return dot4(Words{}, panels_at(bytes, senders + i), v); };
+  const Words a = part(0), b = part(1), c = part(2), d = part(3);
+  const Words first = unpack_low_words(a, b) + unpack_high_words(a, b);
+  const Words second = unpack_low_words(c, d) + unpack_high_words(c, d);
+  return unpack_low_pairs(first, second) + unpack_high_pairs(first, second);
+}
+
 }  // namespace
 }  // namespace relaxon

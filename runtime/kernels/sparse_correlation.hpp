@@ -98,32 +98,27 @@ class SparseCorrelation {
     return by_error ? pair_sum(n_a, in_.v.a, n_b, in_.v.b) : pair_sum(n_a, in_.u.a, n_b, in_.u.b);
   }
 
-  /// Adds the products of the senders' bytes with errors, four samples at a time: the plus lanes' to `a`,
-  /// less the minus lanes', or with `apart` those to `b`. Samples without an error cost nothing.
-  template <bool apart>
-  [[gnu::always_inline]] void add_bytes(std::int64_t k, const std::int32_t* senders, Words& a,
-                                        Words& b) const {
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      Lanes v = errors(k, p);
-      const std::uint8_t* bytes = in_.u.bytes + p * in_.weight.senders * lanes;
-      for (; (v.plus | v.minus) != 0; v.plus >>= 4, v.minus >>= 4, bytes += 4) {
-        if (((v.plus | v.minus) & 0xfu) == 0) continue;
-        const Words u = quads_at(bytes, senders);
-        a = dot4(a, u, broadcast(signed_bytes(v.plus, apart ? 0 : v.minus)));
-        if (apart) b = dot4(b, u, broadcast(signed_bytes(v.minus, 0)));
-      }
-    }
+  const std::uint8_t* sender_bytes(std::int64_t p) const {
+    return in_.u.bytes + p * in_.weight.senders * lanes;
   }
 
   [[gnu::always_inline]] Floats bytes(std::int64_t k, const std::int32_t* senders) const {
-    Words sum{}, none{};
-    add_bytes<false>(k, senders, sum, none);
+    Words sum{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes v = errors(k, p);
+      if ((v.plus | v.minus) == 0) continue;
+      sum = sum + panel_dots(sender_bytes(p), senders, signed_panel(v.plus, v.minus));
+    }
     return to_floats(sum);
   }
 
   [[gnu::always_inline]] Floats byte_pairs(std::int64_t k, const std::int32_t* senders) const {
     Words sum_a{}, sum_b{};
-    add_bytes<true>(k, senders, sum_a, sum_b);
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes v = errors(k, p);
+      sum_a = sum_a + panel_dots(sender_bytes(p), senders, signed_panel(v.plus, 0));
+      sum_b = sum_b + panel_dots(sender_bytes(p), senders, signed_panel(v.minus, 0));
+    }
     return pair_sum(sum_a, in_.v.a, sum_b, in_.v.b);
   }
 

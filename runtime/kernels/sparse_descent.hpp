@@ -22,8 +22,10 @@ class SparseDescent {
       const std::int64_t last = first + block < weight.end ? first + block : weight.end;
       if (in_.scalars[1] > 0) decay(weight.offsets[first], weight.offsets[last]);
       find_errors(first, last);
-      if (how == Arithmetic::bytes) columns(one_quad_, [&](std::int64_t k) { return quad_sums(k); });
-      if (how == Arithmetic::signs && in_.panels == 1 && !correlation_.zeros()) {
+      if (how == Arithmetic::bytes && in_.panels == 1) {
+        columns(one_quad_, [&](std::int64_t k) { return quad_sums(k); });
+        columns(erring_, [&](std::int64_t k) { return panel_sums(k); });
+      } else if (how == Arithmetic::signs && in_.panels == 1 && !correlation_.zeros()) {
         columns(erring_, [&](std::int64_t k) { return sign_sums(k); });
       } else {
         columns(erring_, [&](std::int64_t k) {
@@ -95,6 +97,12 @@ class SparseDescent {
     const int first = lowest_bit(plus | minus) & ~3;
     return [bytes = in_.u.bytes + first, v = broadcast(signed_bytes(plus >> first, minus >> first))](
                const std::int32_t* senders) { return to_floats(dot4(Words{}, quads_at(bytes, senders), v)); };
+  }
+
+  /// The same wherever it errs.
+  auto panel_sums(std::int64_t k) const {
+    return [bytes = in_.u.bytes, v = signed_panel(in_.v.signs.plus[k], in_.v.signs.minus[k])](
+               const std::int32_t* senders) { return to_floats(panel_dots(bytes, senders, v)); };
   }
 
   /// S of a register of senders of column k, none of which is 0 where there is an error.
