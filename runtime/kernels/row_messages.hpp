@@ -79,6 +79,7 @@ struct SenderBits {
 /// An order of a panel's samples in which neighbours are alike: each is followed by the nearest of those that
 /// are left, starting with the one that has the fewest senders on.
 struct SamplePath {
+  SamplePath() = default;
   SamplePath(const Mask* plane, std::int64_t senders, std::int64_t samples) : count(samples) {
     std::int64_t apart[lanes][lanes] = {};  // on the diagonal: from none on
     for (std::int64_t j = 0; j < senders; j += SenderBits::count) {
@@ -104,20 +105,18 @@ struct SamplePath {
       sample[i] = next;
     }
   }
-  std::int64_t count;
+  std::int64_t count = 0;
   int sample[lanes];
 };
 
-/// One tile of signs_rows, of at most 64 senders; q points at it in their first row, h in the first sample's.
+/// One panel's part of a tile of signs_rows; q points at the tile in the block's first row, h in the first
+/// sample's. `all` is what the block's rows add up to.
 template <class T, std::size_t... r>
 [[gnu::always_inline]] inline void signs_tile(const std::int32_t* q, std::int64_t stride,
-                                              std::int64_t senders, const SenderBits& plus,
-                                              const SamplePath& path, bool first, T* h, std::int64_t h_stride,
+                                              const SenderBits& plus, const SamplePath& path,
+                                              const Field<T>* all, bool first, T* h, std::int64_t h_stride,
                                               std::index_sequence<r...> tile) {
-  constexpr std::int64_t step = width<T>;
-  Field<T> all[sizeof...(r)] = {}, on[sizeof...(r)] = {};
-  for (std::int64_t j = 0; j < senders; ++j)
-    ((all[r] = all[r] + load_q<T>(q + j * stride + static_cast<std::int64_t>(r) * step)), ...);
+  Field<T> on[sizeof...(r)] = {};
   std::uint64_t last = 0;
   for (std::int64_t i = 0; i < path.count; ++i) {
     const std::uint64_t now = plus.of_sample[path.sample[i]];
@@ -128,22 +127,40 @@ template <class T, std::size_t... r>
     const auto finish = [&](T* at, Field<T> field) {
       store(at, first ? field : (Field<T>)load<std::make_unsigned_t<T>>(at) + field);
     };
-    (finish(to + static_cast<std::int64_t>(r) * step, on[r] + on[r] - all[r]), ...);
+    (finish(to + static_cast<std::int64_t>(r) * width<T>, on[r] + on[r] - all[r]), ...);
   }
 }
 
-/// h = twice the rows of senders that are +1, less all rows. From one sample to the next only senders that
-/// differ are added or taken away.
+/// h = twice the rows of senders that are +1, less all rows; for up to most_panels panels. From one sample to
+/// the next only senders that differ are added or taken away, and all panels use a block of rows while it is
+/// in the first cache.
+constexpr std::int64_t most_panels = 8;
 template <class T>
 void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_t samples, T* h) {
   const std::int64_t stride = row_stride(q.receivers);
-  const SamplePath path(plus, q.senders, samples);
+  SamplePath paths[most_panels];
+  const std::int64_t panels = panels_of(samples);
+  for (std::int64_t p = 0; p < panels; ++p) {
+    const std::int64_t left = samples - p * lanes;
+    paths[p] = {plus + p * q.senders, q.senders, left < lanes ? left : lanes};
+  }
   for (std::int64_t j = 0; j < q.senders; j += SenderBits::count) {
     const std::int64_t senders = q.senders - j < SenderBits::count ? q.senders - j : SenderBits::count;
-    const SenderBits bits(plus + j, senders);
-    for_each_row_tile<T>(q.begin, q.end, [&](std::int64_t k, auto tile) {
-      signs_tile(q.entries + j * q.stride + k, q.stride, senders, bits, path, j == 0, h + k, stride, tile);
-    });
+    SenderBits bits[most_panels];
+    for (std::int64_t p = 0; p < panels; ++p) bits[p] = {plus + p * q.senders + j, senders};
+    for_each_row_tile<T>(
+        q.begin, q.end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
+          const std::int32_t* rows = q.entries + j * q.stride + k;
+          Field<T> all[sizeof...(r)] = {};
+          for (std::int64_t i = 0; i < senders; ++i) {
+            ((all[r] = all[r] + load_q<T>(rows + i * q.stride + static_cast<std::int64_t>(r) * width<T>)),
+             ...);
+          }
+          for (std::int64_t p = 0; p < panels; ++p) {
+            signs_tile(rows, q.stride, bits[p], paths[p], all, j == 0, h + p * lanes * stride + k, stride,
+                       tile);
+          }
+        });
   }
 }
 
@@ -223,8 +240,9 @@ template <class T>
 void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, T* h) {
   const bool few = q.end - q.begin <= few_receivers;
   const bool signs = all_signs(x, q.senders, batch);
-  for (std::int64_t p = 0; p < panels_of(batch); ++p) {
-    const std::int64_t left = batch - p * lanes, samples = left < lanes ? left : lanes;
+  const std::int64_t at_once = signs && !few ? most_panels : 1;
+  for (std::int64_t p = 0; p < panels_of(batch); p += at_once) {
+    const std::int64_t left = batch - p * lanes, samples = left < at_once * lanes ? left : at_once * lanes;
     const SignsIn panel{x.plus + p * q.senders, x.minus + p * q.senders};
     T* to = h + p * lanes * row_stride(q.receivers);
     if (few) {
