@@ -6,8 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <memory>
-#include <span>
+#include <list>
 #include <vector>
 
 #include "core/error.hpp"
@@ -46,11 +45,8 @@ class Timed {
     step_us_.push_back(1e6 * (seconds_of(1 + steps_) - call) / static_cast<double>(steps_));
   }
 
-  double median_us() {
-    std::ranges::sort(step_us_);
-    const std::size_t n = step_us_.size();
-    return (step_us_[(n - 1) / 2] + step_us_[n / 2]) / 2;
-  }
+  /// Of one step, by round.
+  const std::vector<double>& microseconds() const { return step_us_; }
 
  private:
   double seconds_of(std::int64_t steps) {
@@ -66,16 +62,32 @@ class Timed {
   std::vector<double> step_us_;
 };
 
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const std::size_t n = values.size();
+  return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
+/// The median over the rounds of one's time over the other's: what slows the machine down slows both.
+double median_ratio(const Timed& one, const Timed& other) {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < one.microseconds().size(); ++i) {
+    ratios.push_back(one.microseconds()[i] / other.microseconds()[i]);
+  }
+  return median(std::move(ratios));
+}
+
 /// A session or a naive network, trained and evaluated on the same data.
-template <class Contender>
-struct Race {
-  Race(Contender& contender, BatchStream& stream, const LabelledData& train_data,
-       const LabelledData& test_data, std::int64_t batch, std::int64_t test_images)
-      : train([&, batch](std::int64_t steps) { contender.train(train_data, stream.next(steps), batch); },
+struct Contender {
+  template <class Network>
+  Contender(std::string n, Network& network, BatchStream& stream, const LabelledData& train_data,
+            const LabelledData& test_data, std::int64_t batch, std::int64_t test_images)
+      : name(std::move(n)),
+        train([&, batch](std::int64_t steps) { network.train(train_data, stream.next(steps), batch); },
               std::int64_t{1} << 20),
         evaluate(
             [&, batch, test_images](std::int64_t steps) {
-              contender.hits(test_data, std::min(steps * batch, test_images), batch);
+              network.hits(test_data, std::min(steps * batch, test_images), batch);
             },
             std::max<std::int64_t>(1, test_images / batch)) {}
 
@@ -87,14 +99,42 @@ struct Race {
     train.measure();
     evaluate.measure();
   }
-  StepTimes medians() { return {.train_us = train.median_us(), .evaluate_us = evaluate.median_us()}; }
+  StepTimes times() const {
+    return {.train_us = median(train.microseconds()), .evaluate_us = median(evaluate.microseconds())};
+  }
+  Baseline beside(const Contender& relaxon) const {
+    return {.times = times(),
+            .train_ratio = median_ratio(train, relaxon.train),
+            .evaluate_ratio = median_ratio(evaluate, relaxon.evaluate)};
+  }
 
+  std::string name;
   Timed train, evaluate;
 };
+
+/// All of them in each round, each round beginning with another one.
+void measure(std::vector<Contender>& contenders, const BenchOptions& options,
+             const std::function<void()>& between) {
+  for (Contender& contender : contenders) contender.warm_up(options.chunk_seconds);
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  constexpr int least_rounds = 3;
+  for (int round = 0; round < options.rounds; ++round) {
+    const double spent = std::chrono::duration<double>(Clock::now() - start).count();
+    if (options.seconds && round >= least_rounds && spent >= *options.seconds) return;
+    for (std::size_t i = 0; i < contenders.size(); ++i) {
+      contenders[(i + static_cast<std::size_t>(round)) % contenders.size()].measure();
+    }
+    between();
+  }
+}
 
 void validate(const Dataset& data, const BenchOptions& options) {
   if (options.after_steps < 0) fail("after_steps: expected at least 0, found {}", options.after_steps);
   if (options.rounds < 1) fail("rounds: expected at least 1, found {}", options.rounds);
+  if (options.seconds && !(*options.seconds >= 0)) {
+    fail("seconds: expected at least 0, found {}", *options.seconds);
+  }
   if (data.train.images() < 1) fail("number of train images: expected at least 1, found 0");
   if (data.test.images() < 1) fail("number of test images: expected at least 1, found 0");
 }
@@ -123,29 +163,38 @@ BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions
     session.train(train_data, stream.next(std::min(left, steps_at_once)), result.batch);
   }
 
-  const std::int64_t test_images = data.test.images();
-  Race<Session> relaxon(session, stream, train_data, test_data, result.batch, test_images);
-  std::optional<NaiveNetwork> network;
-  std::optional<Race<NaiveNetwork>> naive;
+  std::vector<Contender> contenders;
+  const auto add = [&](std::string name, auto& network) {
+    contenders.emplace_back(std::move(name), network, stream, train_data, test_data, result.batch,
+                            data.test.images());
+  };
+  add("relaxon", session);
+  std::list<Session> others;  // contenders refer to them
+  for (const Backend backend : options.backends) {
+    CompileOptions how = options.compile;
+    how.backend = backend;
+    add(std::string(name_of(backend)), others.emplace_back(file.network, how));
+    others.back().restore(session.edges());
+  }
+  std::optional<NaiveNetwork> naive;
   if (options.naive) {
-    network.emplace(file.network, session.edges(), result.batch, result.isa);
-    naive.emplace(*network, stream, train_data, test_data, result.batch, test_images);
-    naive->warm_up(options.chunk_seconds);
+    add("naive", naive.emplace(file.network, session.edges(), result.batch, result.isa));
   }
-  relaxon.warm_up(options.chunk_seconds);
   double flops_per_second = 0;
-  for (int round = 0; round < options.rounds; ++round) {
-    relaxon.measure();
-    if (naive) naive->measure();
+  measure(contenders, options, [&] {
     if (options.peak) flops_per_second = std::max(flops_per_second, measured_flops_per_second(result.isa));
-  }
+  });
 
-  result.relaxon = relaxon.medians();
-  if (naive) result.naive = naive->medians();
+  const Contender& relaxon = contenders.front();
+  result.relaxon = relaxon.times();
+  for (const Contender& contender : contenders) {
+    if (&contender != &relaxon) result.baselines.emplace_back(contender.name, contender.beside(relaxon));
+  }
   if (options.peak) {
-    result.peak =
-        StepTimes{.train_us = 1e6 * train_flops(file.network, result.batch) / flops_per_second,
-                  .evaluate_us = 1e6 * evaluate_flops(file.network, result.batch) / flops_per_second};
+    const StepTimes peak{.train_us = 1e6 * train_flops(file.network, result.batch) / flops_per_second,
+                         .evaluate_us = 1e6 * evaluate_flops(file.network, result.batch) / flops_per_second};
+    result.baselines.emplace_back("peak", Baseline{peak, peak.train_us / result.relaxon.train_us,
+                                                   peak.evaluate_us / result.relaxon.evaluate_us});
   }
   return result;
 }
@@ -156,10 +205,9 @@ double images_per_second(double step_us, std::int64_t batch) {
   return step_us > 0 ? 1e6 * static_cast<double>(batch) / step_us : 0;
 }
 
-std::string row(const char* name, const StepTimes& times, const StepTimes& relaxon) {
-  return fmt::format("{:<8} {:>12.1f} {:>8.2f} {:>12.1f} {:>8.2f}\n", name, times.train_us,
-                     times.train_us / relaxon.train_us, times.evaluate_us,
-                     times.evaluate_us / relaxon.evaluate_us);
+std::string row(const std::string& name, const Baseline& baseline) {
+  return fmt::format("{:<11} {:>12.1f} {:>8.2f} {:>12.1f} {:>8.2f}\n", name, baseline.times.train_us,
+                     baseline.train_ratio, baseline.times.evaluate_us, baseline.evaluate_ratio);
 }
 
 }  // namespace
@@ -168,10 +216,9 @@ std::string to_text(const BenchResult& r) {
   std::string text =
       fmt::format("{}, {}, {} thread{}, batches of {}; compiled in {:.1f} ms\n", name_of(r.backend),
                   name_of(r.isa), r.threads, r.threads == 1 ? "" : "s", r.batch, r.compile_ms);
-  text += fmt::format("{:<8} {:>12} {:>8} {:>12} {:>8}\n", "", "train us", "ratio", "evaluate us", "ratio");
-  text += row("relaxon", r.relaxon, r.relaxon);
-  if (r.naive) text += row("naive", *r.naive, r.relaxon);
-  if (r.peak) text += row("peak", *r.peak, r.relaxon);
+  text += fmt::format("{:<11} {:>12} {:>8} {:>12} {:>8}\n", "", "train us", "ratio", "evaluate us", "ratio");
+  text += row("relaxon", {.times = r.relaxon});
+  for (const auto& [name, baseline] : r.baselines) text += row(name, baseline);
   return text + fmt::format("{:.0f} images/s trained, {:.0f} evaluated\n",
                             images_per_second(r.relaxon.train_us, r.batch),
                             images_per_second(r.relaxon.evaluate_us, r.batch));
@@ -188,15 +235,16 @@ nlohmann::ordered_json to_json(const BenchResult& r) {
                               {"threads", r.threads},
                               {"backend", name_of(r.backend)},
                               {"isa", name_of(r.isa)}};
-  const auto add = [&](const std::string& name, const std::optional<StepTimes>& times) {
-    json[name + "_train_step_us"] = nullptr;
-    json[name + "_eval_step_us"] = nullptr;
-    if (!times) return;
-    json[name + "_train_step_us"] = times->train_us;
-    json[name + "_eval_step_us"] = times->evaluate_us;
-  };
-  add("naive", r.naive);
-  add("peak", r.peak);
+  for (const char* name : {"naive", "peak"}) {
+    for (const char* time : {"train_step_us", "eval_step_us"})
+      json[fmt::format("{}_{}", name, time)] = nullptr;
+  }
+  for (const auto& [name, baseline] : r.baselines) {
+    json[name + "_train_step_us"] = baseline.times.train_us;
+    json[name + "_eval_step_us"] = baseline.times.evaluate_us;
+    json[name + "_train_ratio"] = baseline.train_ratio;
+    json[name + "_eval_ratio"] = baseline.evaluate_ratio;
+  }
   return json;
 }
 

@@ -58,6 +58,9 @@ struct ProbeOptions {
   std::vector<Probe> values(const NetworkFile& file, bool evaluation) const;
 };
 
+/// The backend that an option names, if this build has it. Throws UsageError.
+Backend available_backend(const std::string& option, const std::string& name);
+
 /// The passes that a command line names. Throws UsageError.
 PassSelection passes_named(const std::string& option, const std::string& text);
 
