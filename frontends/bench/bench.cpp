@@ -18,6 +18,12 @@
 namespace relaxon::bench {
 namespace {
 
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const std::size_t n = values.size();
+  return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
 /// One thing to time: `run` does so many steps in one call. A call has costs of its own (a session checks the
 /// data and takes weights in and out), which an epoch pays once; so a step's time is the difference of two
 /// calls, one of a single step and one of many, divided by the steps between.
@@ -26,23 +32,31 @@ class Timed {
   Timed(std::function<void(std::int64_t)> run, std::int64_t most_steps)
       : run_(std::move(run)), most_(most_steps - 1) {}
 
-  /// Finds how many steps make a chunk of about so many seconds.
+  /// Finds how many steps make a chunk of about so many seconds, and how many chunks, if there are too few.
   void warm_up(double seconds) {
     seconds_of(1);
     const double call = seconds_of(1);
-    for (double spent = 0; steps_ < most_;) {
+    double spent = 0;
+    while (steps_ < most_) {
       spent = seconds_of(1 + steps_) - call;
       if (spent >= seconds / 2) return;
       constexpr double largest_growth = 4;
       const double factor = std::clamp(seconds / std::max(spent, 1e-9), 2.0, largest_growth);
       steps_ = std::min(most_, static_cast<std::int64_t>(std::ceil(static_cast<double>(steps_) * factor)));
     }
+    constexpr double most_chunks = 50;
+    chunks_ =
+        static_cast<int>(std::clamp(seconds / std::max(seconds_of(1 + steps_), 1e-9), 1.0, most_chunks));
   }
 
   void measure() {
-    const double call = seconds_of(1);
-    if (most_ < 1) return step_us_.push_back(1e6 * call);  // no room for a second step
-    step_us_.push_back(1e6 * (seconds_of(1 + steps_) - call) / static_cast<double>(steps_));
+    std::vector<double> seconds;
+    for (int chunk = 0; chunk < chunks_; ++chunk) {
+      const double call = seconds_of(1);
+      // Without room for a second step the call is all there is.
+      seconds.push_back(most_ < 1 ? call : (seconds_of(1 + steps_) - call) / static_cast<double>(steps_));
+    }
+    step_us_.push_back(1e6 * median(std::move(seconds)));
   }
 
   /// Of one step, by round.
@@ -59,14 +73,9 @@ class Timed {
   std::function<void(std::int64_t)> run_;
   std::int64_t most_;
   std::int64_t steps_ = 1;
+  int chunks_ = 1;
   std::vector<double> step_us_;
 };
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const std::size_t n = values.size();
-  return (values[(n - 1) / 2] + values[n / 2]) / 2;
-}
 
 /// The median over the rounds of one's time over the other's: what slows the machine down slows both.
 double median_ratio(const Timed& one, const Timed& other) {
