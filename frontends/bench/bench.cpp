@@ -121,6 +121,15 @@ struct Contender {
   Timed train, evaluate;
 };
 
+constexpr std::int64_t every_step = std::int64_t{1} << 40;
+
+/// A sink that copies what it is shown.
+ProbeSink keep_last() {
+  return [last = Tensor()](std::string_view, const std::vector<std::int64_t>&, const Tensor& value) mutable {
+    last = value;
+  };
+}
+
 /// All of them in each round, each round beginning with another one.
 void measure(std::vector<Contender>& contenders, const BenchOptions& options,
              const std::function<void()>& between) {
@@ -136,6 +145,14 @@ void measure(std::vector<Contender>& contenders, const BenchOptions& options,
     }
     between();
   }
+}
+
+Baseline peak_of(const Network& network, const BenchResult& result, double flops_per_second) {
+  const StepTimes peak{.train_us = 1e6 * train_flops(network, result.batch) / flops_per_second,
+                       .evaluate_us = 1e6 * evaluate_flops(network, result.batch) / flops_per_second};
+  return {.times = peak,
+          .train_ratio = peak.train_us / result.relaxon.train_us,
+          .evaluate_ratio = peak.evaluate_us / result.relaxon.evaluate_us};
 }
 
 void validate(const Dataset& data, const BenchOptions& options) {
@@ -179,11 +196,17 @@ BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions
   };
   add("relaxon", session);
   std::list<Session> others;  // contenders refer to them
-  for (const Backend backend : options.backends) {
+  const auto add_session = [&](std::string name, Backend backend) {
     CompileOptions how = options.compile;
     how.backend = backend;
-    add(std::string(name_of(backend)), others.emplace_back(file.network, how));
+    add(std::move(name), others.emplace_back(file.network, how));
     others.back().restore(session.edges());
+  };
+  for (const Backend backend : options.backends) add_session(std::string(name_of(backend)), backend);
+  if (!options.probes.empty()) {
+    add_session("probed", options.compile.backend);
+    Recording recording{.probes = options.probes, .sink = keep_last(), .steps = every_step};
+    others.back().record(std::move(recording));
   }
   std::optional<NaiveNetwork> naive;
   if (options.naive) {
@@ -200,10 +223,7 @@ BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions
     if (&contender != &relaxon) result.baselines.emplace_back(contender.name, contender.beside(relaxon));
   }
   if (options.peak) {
-    const StepTimes peak{.train_us = 1e6 * train_flops(file.network, result.batch) / flops_per_second,
-                         .evaluate_us = 1e6 * evaluate_flops(file.network, result.batch) / flops_per_second};
-    result.baselines.emplace_back("peak", Baseline{peak, peak.train_us / result.relaxon.train_us,
-                                                   peak.evaluate_us / result.relaxon.evaluate_us});
+    result.baselines.emplace_back("peak", peak_of(file.network, result, flops_per_second));
   }
   return result;
 }

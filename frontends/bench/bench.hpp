@@ -19,6 +19,7 @@ struct BenchOptions {
   std::int64_t after_steps = 500;  // training steps before anything is timed
   bool naive = false, peak = false;
   std::vector<Backend> backends = {};  // to time beside compile.backend
+  std::vector<Probe> probes = {};      // to time training with them beside training without
   int rounds = 9;                      // chunks of each contender
   double chunk_seconds = 0.1;          // about how long one of them takes
   std::optional<double> seconds = {};  // no round starts later than this, except the first three
@@ -38,7 +39,7 @@ struct Baseline {
 
 struct BenchResult {
   StepTimes relaxon;
-  std::vector<std::pair<std::string, Baseline>> baselines;  // backends by their names, naive, peak
+  std::vector<std::pair<std::string, Baseline>> baselines;  // backends by their names, probed, naive, peak
   std::int64_t batch = 1;
   double compile_ms = 0;
   std::int64_t compiles = 0, cache_hits = 0;

@@ -17,6 +17,7 @@ namespace {
 struct BenchCommand {
   NetworkOptions network;
   RunOptions run;
+  ProbeOptions probes;
   std::vector<std::string> baselines;
   std::int64_t after_steps = 500;
   std::optional<double> seconds;
@@ -33,6 +34,7 @@ int bench(const BenchCommand& command) {
   }
   options.seconds = command.seconds;
   const NetworkFile file = command.network.load();
+  if (!command.probes.probes.empty()) options.probes = command.probes.values(file, false);
   const Dataset data = load_data(file, command.network.file);
   const bench::BenchResult result = bench::run(file, data, options);
   print_out(command.run.json ? to_json(result).dump() + "\n" : to_text(result));
@@ -64,6 +66,7 @@ Command add_bench(CLI::App& app) {
           "Start no round of measurements later than this, except the first three (default: 9 rounds)")
       ->type_name("S")
       ->check(CLI::NonNegativeNumber.description(""));
+  command->probes.add_to(*parser, false);
   command->run.add_to(*parser);
   return {parser, [command] { return bench(*command); }};
 }

@@ -169,17 +169,18 @@ TEST_CASE("bench fills in what is asked for", "[bench]") {
   SECTION("all baselines") {
     options.naive = options.peak = true;
     options.backends = {Backend::interpreter};
+    options.probes = {parse_probe("s1")};
     const bench::BenchResult result = bench::run(file, random_data(), options);
     const nlohmann::ordered_json json = to_json(result);
     for (const auto& [key, value] : json.items()) {
       INFO(key);
       CHECK_FALSE(value.is_null());
     }
-    REQUIRE(result.baselines.size() == 3);
+    REQUIRE(result.baselines.size() == 4);
     CHECK(json["interpreter_train_step_us"] == result.baselines[0].second.times.train_us);
-    CHECK(json["naive_eval_step_us"] == result.baselines[1].second.times.evaluate_us);
-    CHECK(json["naive_train_ratio"] == result.baselines[1].second.train_ratio);
-    CHECK(json["peak_train_step_us"] == result.baselines[2].second.times.train_us);
+    CHECK(json["probed_train_ratio"] == result.baselines[1].second.train_ratio);
+    CHECK(json["naive_eval_step_us"] == result.baselines[2].second.times.evaluate_us);
+    CHECK(json["peak_train_step_us"] == result.baselines[3].second.times.train_us);
   }
   SECTION("none") {
     const nlohmann::ordered_json json = to_json(bench::run(file, random_data(), options));
