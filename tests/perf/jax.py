@@ -118,6 +118,19 @@ class Dense:
         return u.T @ v
 
 
+class Turned:
+    """The same with receivers outermost."""
+
+    def __init__(self, weight, mask):
+        self.initial, self.trainable = weight.T, mask.T
+
+    def message(self, w, x):
+        return (w @ x.T).T
+
+    def correlate(self, u, v):
+        return v.T @ u
+
+
 class Gathered:
     """For each receiver its senders, padded to the longest list; samples innermost while they are added."""
 
@@ -233,10 +246,9 @@ class Network:
             a, b = (r / 2 + 1 / r) / 2, (r / 2 - 1 / r) / 2
         return lambda y: (a * y + b) @ edge.weight
 
-    def forms(self, kinds=None):
-        """By edge; `kinds` are the forms of the sparse ones."""
-        kinds = iter(kinds or [])
-        return [(next(kinds, Dense) if edge.sparse else Dense)(edge.weight, edge.mask) for edge in self.edges]
+    def forms(self, kinds=(Dense, Dense, Dense)):
+        """By edge."""
+        return [kind(edge.weight, edge.mask) for kind, edge in zip(kinds, self.edges)]
 
     def start(self, forms):
         weights = [jnp.copy(form.initial) for form in forms]  # programs take over what they are given
@@ -271,21 +283,28 @@ class Network:
         return hits
 
 
-def epoch_program(network, forms):
+def epoch_program(network, forms, exits):
     """(parameters, step), batches -> the same after them: one program. Labels come from tables, the input's
-    message is computed once, each iteration costs one product, phases end where nothing changes any more, and the
-    field of the update is what the last iteration left."""
+    message is computed once, each iteration costs one product, and the field of the update is what the last
+    iteration left. Phases end where nothing changes any more, or are unrolled."""
     schedule, data = network.schedule, network.data
 
     def relax(iterations, other, w, s, r):
-        """Until `iterations` or nothing changes; r is the recurrent message of s."""
+        """r is the recurrent message of s."""
 
-        def iterate(carry):
+        def iterate(s, r):
+            s = sign(other + r)
+            return s, forms[1].message(w, s)
+
+        def until_settled(carry):
             i, s, r, _ = carry
-            new = sign(other + r)
-            return i + 1, new, forms[1].message(w, new), jnp.any(new != s)
+            new, r = iterate(s, r)
+            return i + 1, new, r, jnp.any(new != s)
 
-        _, s, r, _ = lax.while_loop(lambda c: (c[0] < iterations) & c[3], iterate, (0, s, r, True))
+        if exits:
+            return lax.while_loop(lambda c: (c[0] < iterations) & c[3], until_settled, (0, s, r, True))[1:3]
+        for _ in range(iterations):
+            s, r = iterate(s, r)
         return s, r
 
     @functools.partial(jax.jit, donate_argnums=0)
@@ -308,9 +327,9 @@ def epoch_program(network, forms):
     return train
 
 
-def step_program(network, forms):
+def step_program(network):
     """The same by one compiled program a batch; every iteration computes all messages it is declared to have."""
-    schedule, data = network.schedule, network.data
+    schedule, data, forms = network.schedule, network.data, network.forms()
     x_host, classes_host = np.asarray(data.x), np.asarray(data.classes)
     code_host = np.asarray(data.code)
 
@@ -335,7 +354,7 @@ def step_program(network, forms):
             state = train_batch(state, x_host[images], code_host[classes_host[images]])
         return state
 
-    return train
+    return train, forms
 
 
 def seconds_of(action):
@@ -344,37 +363,42 @@ def seconds_of(action):
     return time.perf_counter() - start, result
 
 
-def fastest_forms(network):
-    """Of all choices for the sparse edges the one whose epoch program is fastest over a few batches."""
-    sparse = sum(edge.sparse for edge in network.edges)
-    if not sparse:
-        return []
+def fastest_program(network):
+    """Forms of the edges and a way to iterate, each chosen by timing a few batches."""
     batches = network.data.order()[:20]
-    best = None
-    kinds = (Dense, Gathered, Segments)
-    for choice in ((a, b) for a in kinds for b in kinds):
-        forms = network.forms(choice)
-        train = epoch_program(network, forms)
+    chosen = [Dense, Dense, Dense]
+    exits = False
+
+    def seconds():
+        forms = network.forms(chosen)
+        train = epoch_program(network, forms, exits)
         jax.block_until_ready(train(network.start(forms), batches))  # compiles
-        seconds = min(seconds_of(lambda: train(network.start(forms), batches))[0] for _ in range(3))
-        names = " and ".join(kind.__name__.lower() for kind in choice)
-        print(f"  {names}: {1e6 * seconds / len(batches):.0f} us a step", flush=True)
-        if best is None or seconds < best[0]:
-            best = seconds, choice
-    return best[1]
+        return min(seconds_of(lambda: train(network.start(forms), batches))[0] for _ in range(3))
+
+    best = seconds()
+    for i in (1, 0):  # the edges that cost most
+        for kind in (Dense, Turned, Gathered, Segments) if network.edges[i].sparse else (Dense, Turned):
+            before, chosen[i] = chosen[i], kind
+            if (now := seconds()) < best:
+                best = now
+            else:
+                chosen[i] = before
+    exits = True
+    exits = seconds() < best
+    names = ", ".join(f"{edge.name} {kind.__name__.lower()}" for edge, kind in zip(network.edges, chosen))
+    print(f"  fastest: {names}; phases {'that end early' if exits else 'unrolled'}", flush=True)
+    forms = network.forms(chosen)
+    return epoch_program(network, forms, exits), forms
 
 
 class Contender:
     """A JAX program that trains on: accuracy after its first `steps` steps, then times of some more."""
 
-    def __init__(self, name, network, program, forms, steps, timed_steps):
+    def __init__(self, name, network, program, order, steps, timed_steps):
         self.name, self.steps, self.times = name, steps, []
-        self.network, self.train = network, program(network, forms)
-        self.order = network.data.order()
-        if program is step_program:
-            self.order = np.asarray(self.order)
-        self.timed = self.order[:timed_steps]
-        self.state = self.train(network.start(forms), self.order[:steps])
+        self.train, forms = program
+        self.timed = order[:timed_steps]
+        self.state = self.train(network.start(forms), order[:steps])
         hits = network.evaluation(forms)(self.state[0])
         self.accuracy = float(hits) / len(network.data.test_classes)
 
@@ -396,10 +420,9 @@ def compare(name):
     path = root / "examples/networks" / f"{name}.toml"
     network = Network(path)
     print(f"{name}, {options.threads} core{'s' if options.threads > 1 else ''}, jax {jax.__version__}", flush=True)
-    forms = network.forms(fastest_forms(network))
-    epoch = len(network.data.order())
-    contenders = [Contender("epoch", network, epoch_program, forms, epoch, 200),
-                  Contender("steps", network, step_program, network.forms(), 500, 50)]
+    order = network.data.order()
+    contenders = [Contender("epoch", network, fastest_program(network), order, len(order), 200),
+                  Contender("steps", network, step_program(network), np.asarray(order), 500, 50)]
     own = []
     for _ in range(options.rounds):
         own.append(relaxon("bench", path, "--seconds", 0.5)["train_step_us"])
