@@ -125,8 +125,8 @@ PassSelection passes_named(const std::string& option, const std::string& text) {
   }
 }
 
-Dataset load_data(const NetworkFile& file, const std::string& name) {
-  Dataset data = load_dataset(file.data, file.network.rng);
+Dataset load_data(const NetworkFile& file, const std::string& name, int threads) {
+  Dataset data = load_dataset(file.data, file.network.rng, threads);
   Shape given = data.train.x.shape();
   given.erase(given.begin());
   const Shape& expected = file.network.map.sizes().front();
