@@ -84,6 +84,18 @@ class RealDenseStep final : public RealStep {
   }
 };
 
+class AffineStep final : public GeneratedStep {
+ public:
+  using GeneratedStep::GeneratedStep;
+  bool call(Context& c, ThreadPart) override {
+    const Place& x = c.place(inputs_[0]);
+    const auto number = [&](SlotId s) { return pointer(c.place(s).tensor->raw()); };
+    invoke(c, {x.data, second_plane(c, x), number(inputs_[1]), number(inputs_[2]), c.place(outputs_[0]).data},
+           x.units);
+    return true;
+  }
+};
+
 class RealSparseStep final : public RealStep {
  public:
   RealSparseStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
@@ -220,6 +232,7 @@ std::unique_ptr<Runnable> make_generated_message(const Step& step, Context& cont
       if (const auto* sparse = std::get_if<jit::RealSparse>(&operations.back()))
         return std::make_unique<RealSparseStep>(step, function, std::move(table), *sparse);
       return std::make_unique<RealDenseStep>(step, function, std::move(table));
+    case Kernel::affine: return std::make_unique<AffineStep>(step, function, std::move(table));
     case Kernel::exact:
       return std::make_unique<ExactStep>(step, function, std::move(table),
                                          make_whole(context, operations.front()));

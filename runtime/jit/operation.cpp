@@ -44,6 +44,9 @@ struct Text {
   std::string operator()(const Turn& o) const {
     return fmt::format("turn units={} to_samples={:d}", o.units, o.to_samples);
   }
+  std::string operator()(const Affine& o) const {
+    return fmt::format("affine units={} {}", o.units, text_of_sender(o.x));
+  }
   std::string operator()(const RealDense& o) const {
     return fmt::format("real_dense senders={} receivers={} {}", o.senders, o.receivers, text_of_sender(o.x));
   }
@@ -96,13 +99,17 @@ Generated margin(const Step& step, const Plan& plan) {
   return one(PairError{units, messages, target.type.a, target.type.b, plan.fixed_bits});
 }
 
-Generated real(const Step& step, const Plan& plan) {
-  const Slot& from = plan.slot(step.inputs[0]);
-  const Slot& w = plan.slot(step.inputs[1]);
+RealSender real_sender(const Slot& from) {
   RealSender x{sender_kind(from.storage), 0, 0, 1};
   if (x.kind == Sender::Kind::signs) x.a = 1, x.b = -1;
   if (x.kind == Sender::Kind::pair) x.a = from.type.a, x.b = from.type.b;
   if (x.kind == Sender::Kind::bytes) x.scale = from.type.scale;
+  return x;
+}
+
+Generated real(const Step& step, const Plan& plan) {
+  const RealSender x = real_sender(plan.slot(step.inputs[0]));
+  const Slot& w = plan.slot(step.inputs[1]);
   const std::int64_t senders = w.type.dims[0].length, receivers = w.type.dims[1].length;
   if (w.storage == Storage::columns) return one(RealSparse{senders, receivers, x});
   return one(RealDense{senders, receivers, x});
@@ -157,6 +164,7 @@ Generated operations_for(const Step& step, const Plan& plan) {
     case Kernel::turn:
       return one(Turn{units(step.outputs[0]), plan.slot(step.outputs[0]).storage == Storage::field_rows});
     case Kernel::real: return real(step, plan);
+    case Kernel::affine: return one(Affine{units(step.outputs[0]), real_sender(plan.slot(step.inputs[0]))});
     case Kernel::exact:
     case Kernel::advance:
     case Kernel::follow: return exact(step, plan);

@@ -116,6 +116,13 @@ struct RealSparse {
   }
 };
 
+/// a x + b, rounded twice; 0 in lanes without a sample. Operands: x, x minus (planes), a f32, b f32, numbers
+/// f32.
+struct Affine {
+  std::int64_t units;
+  RealSender x;
+};
+
 /// Exact message through a dense weight, by sample. Operands: q i32, x plus, x minus (null: every sender is
 /// +1 or -1 in every active lane), h i32.
 struct ExactRows {
@@ -156,7 +163,7 @@ struct Update {
   bool sparse, fixed_diagonal;
 };
 
-using Operation = std::variant<Quantise, ToFields, Sum, Sign, SignError, PairError, Turn, RealDense,
+using Operation = std::variant<Quantise, ToFields, Sum, Sign, SignError, PairError, Turn, Affine, RealDense,
                                RealSparse, ExactRows, AdvanceRows, ExactSparse, AdvanceSparse, Update>;
 
 /// All that its code depends on, apart from the target: "exact_sparse senders=2000 receivers=2000 add=1".

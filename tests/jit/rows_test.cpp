@@ -175,6 +175,33 @@ TEST_CASE("generated exact messages of dense weights are the kernels'", "[jit]")
   }
 }
 
+TEST_CASE("generated affine maps of senders round twice", "[jit]") {
+  const FlushToZero mode;
+  Draw draw(10);
+  constexpr std::int64_t units = 19;
+  float a = 0.81649658f, b = -0.4082483f;
+  for (const Isa isa : available_isas()) {
+    for (const Sender::Kind kind : relaxon::testing::sender_kinds) {
+      const Affine operation{units, relaxon::testing::sender_of(kind)};
+      const Made affine(operation, isa);
+      for (const std::int64_t batch : batches) {
+        INFO(name_of(isa) << ", " << text_of(operation) << ", batch " << batch);
+        relaxon::testing::SenderData x(draw, operation.x, batch, units);
+        Panels<float> expected(batch, units, 0), actual(batch, units, 7);
+        for (std::int64_t sample = 0; sample < batch; ++sample) {
+          for (std::int64_t j = 0; j < units; ++j) {
+            const float number = x.numbers.at(sample, j) * operation.x.scale;
+            expected.at(sample, j) = a * number + b;
+          }
+        }
+        affine({x.first(), x.second(), &a, &b, actual.data()}, batch, units);
+        CHECK(std::equal(actual.values.begin(), actual.values.end(), expected.values.begin(),
+                         relaxon::testing::same));
+      }
+    }
+  }
+}
+
 TEST_CASE("generated real messages of dense weights are the kernels'", "[jit]") {
   const FlushToZero mode;
   Draw draw(9);

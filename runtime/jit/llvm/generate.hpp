@@ -14,6 +14,7 @@ void generate(Emitter& e, const Sign& o);
 void generate(Emitter& e, const SignError& o);
 void generate(Emitter& e, const PairError& o);
 void generate(Emitter& e, const Turn& o);
+void generate(Emitter& e, const Affine& o);
 void generate(Emitter& e, const RealDense& o);
 void generate(Emitter& e, const RealSparse& o);
 void generate(Emitter& e, const ExactRows& o);

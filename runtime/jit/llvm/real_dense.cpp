@@ -1,5 +1,5 @@
-// Real-valued messages through dense weights: one accumulator an output, senders ascending, fused
-// multiply-add.
+// Senders as numbers, and their messages through dense weights: one accumulator an output, senders ascending,
+// fused multiply-add.
 #include "runtime/jit/llvm/generate.hpp"
 #include "runtime/jit/llvm/real_sender.hpp"
 
@@ -27,6 +27,22 @@ void tile(Emitter& e, const RealDense& o, V w, V k, std::int64_t receivers, cons
 }
 
 }  // namespace
+
+void generate(Emitter& e, const Affine& o) {
+  const SenderLanes x(e, o.x, e.operand(0), e.operand(1));
+  V a = e.splat(e.load(e.f32, e.operand(2)), 16), b = e.splat(e.load(e.f32, e.operand(3)), 16);
+  V to = e.operand(4);
+  e.loop(e.number(0), e.panels, 1, [&](V panel) {
+    const SenderLanes from = x.of_panel(panel, o.units);
+    V active = e.lanes_of(e.active_lanes(panel));
+    e.loop(e.begin, e.end, 1, [&](V unit) {
+      V number = e.b.CreateFAdd(e.b.CreateFMul(a, from.finished(from.at(unit))), b);
+      V place = e.at(e.f32, to, e.scaled(e.scaled(panel, o.units, unit), lanes));
+      e.store(e.b.CreateSelect(active, number, e.zeros(e.f32, 16)), place);
+    });
+  });
+  e.finish(e.number(0));
+}
 
 void generate(Emitter& e, const RealDense& o) {
   const unsigned strip = e.isa == Isa::avx512 ? 16 : 8;
