@@ -9,19 +9,16 @@ namespace {
 
 constexpr std::int64_t width = 16;
 
-/// Senders whose rows stay in the first cache from sample to sample.
-constexpr std::int64_t sender_block = 32;
+/// Senders whose rows, a tile wide, stay in the first cache from sample to sample.
+constexpr std::int64_t sender_block = 64;
 
-/// How many registers of receivers are summed side by side: most first; each as often as it fits, the last
-/// one fits what then is left. Parts of a team are multiples of four registers.
+/// How many registers of receivers are summed side by side, as often as it fits, and how many then are left:
+/// parts of a team are multiples of four.
 std::vector<std::int64_t> tile_sizes(Isa isa, std::int64_t registers) {
-  const std::int64_t small = isa == Isa::x86_64 ? 2 : 4;
-  if (registers <= small) return {registers};
-  std::vector<std::int64_t> sizes;
-  if (isa == Isa::avx512 && registers >= 2 * small) sizes.push_back(2 * small);
-  sizes.push_back(small);
-  if (registers % small != 0) sizes.push_back(registers % small);
-  return sizes;
+  const std::int64_t most = isa == Isa::x86_64 ? 2 : 4;
+  if (registers <= most) return {registers};
+  if (registers % most == 0) return {most};
+  return {most, registers % most};
 }
 
 /// body(first receiver, registers) for tiles that cover the receivers of a call, padding included.
@@ -85,16 +82,23 @@ class ExactRowsFunction {
     return e_.at(e_.i32, h_, e_.scaled(e_.scaled(panel, lanes, lane), stride_, k));
   }
 
+  /// One plane after the other: what the senders that are +1 add, then, unless all are signs, what those that
+  /// are -1 do.
+  void for_each_plane(const std::function<void(V first, V plane)>& body) {
+    e_.loop(b_.CreateZExt(signs_, e_.i64), e_.number(2), 1, [&](V turn) {
+      V minus = b_.CreateAnd(b_.CreateICmpEQ(turn, e_.number(1)), b_.CreateNot(signs_));
+      body(b_.CreateNot(minus), b_.CreateSelect(minus, minus_, plus_));
+    });
+  }
+
   void many_receivers() {
-    V ups = e_.scratch(e_.i32, lanes), downs = e_.scratch(e_.i32, lanes);
+    V words = e_.scratch(e_.i64, lanes);
     e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
-      V samples = samples_of(e_, panel);
-      e_.loop(e_.number(0), e_.number(o_.senders), sender_block, [&](V j) {
-        V at = e_.scaled(panel, o_.senders, j);
-        spread(plus_, at, j, ups);
-        e_.when(b_.CreateNot(signs_), [&] { spread(minus_, at, j, downs); });
-        for_each_tile(e_, o_.receivers, [&](V k, std::int64_t registers) {
-          tile(panel, samples, j, k, registers, ups, downs);
+      for_each_plane([&](V first, V plane) {
+        e_.loop(e_.number(0), e_.number(o_.senders), sender_block, [&](V j) {
+          spread(plane, e_.scaled(panel, o_.senders, j), j, words);
+          for_each_tile(e_, o_.receivers,
+                        [&](V k, std::int64_t registers) { tile(panel, first, j, k, registers, words); });
         });
       });
     });
@@ -103,15 +107,15 @@ class ExactRowsFunction {
   /// Bits of the senders of a block, a word a sample.
   void spread(V plane, V at, V j, V words) {
     V masks = e_.load_block(e_.i16, sender_block, plane, at, j, o_.senders);
-    for (unsigned lane = 0; lane < lanes; ++lane) {
-      V top = b_.CreateShl(masks, e_.splat(b_.getInt16(static_cast<std::uint16_t>(lanes - 1 - lane)), 32));
-      V bits = e_.bits_of(b_.CreateICmpSLT(top, e_.zeros(e_.i16, sender_block)), e_.i32);
-      e_.store(bits, e_.at(e_.i32, words, e_.number(lane)));
-    }
+    e_.loop(e_.number(0), e_.number(lanes), 1, {masks}, [&](V i, const Values& carried) -> Values {
+      V bits = e_.bits_of(b_.CreateICmpSLT(carried[0], e_.zeros(e_.i16, sender_block)), e_.i64);
+      e_.store(bits, e_.at(e_.i64, words, b_.CreateSub(e_.number(lanes - 1), i)));
+      return {b_.CreateAdd(carried[0], carried[0])};
+    });
   }
 
-  /// What a block of senders adds to some registers of receivers, of all samples.
-  void tile(V panel, V samples, V j, V k, std::int64_t registers, V ups, V downs) {
+  /// What a block of senders of a plane adds to some registers of receivers, of all samples.
+  void tile(V panel, V first, V j, V k, std::int64_t registers, V words) {
     V rows = e_.at(e_.i32, q_, e_.scaled(j, stride_, k));
     const auto row = [&](V i) { return e_.at(e_.i32, rows, e_.scaled(i, stride_)); };
     const Values none = zeros_of(e_, registers);
@@ -120,21 +124,19 @@ class ExactRowsFunction {
       return e_.loop(e_.number(0), count, 1, none,
                      [&](V i, const Values& sum) { return add_row(e_, sum, row(i), false); });
     });
-    V before = word_splat(e_, b_.CreateICmpEQ(j, e_.number(0)), 0, -1);
-    V twice = word_splat(e_, signs_, 1, 0);
-    e_.loop(e_.number(0), samples, 1, [&](V lane) {
-      const auto chosen = [&](V words, const Values& sum, bool negative) {
-        return e_.for_each_bit(e_.load(e_.i32, words, lane), sum, [&](V i, const Values& carried) {
-          return add_row(e_, carried, row(i), negative);
-        });
-      };
-      const Values sum = chosen(downs, chosen(ups, none, false), true);
+    // Sums count twice where all are signs; the second plane's are taken away.
+    V before = word_splat(e_, b_.CreateAnd(first, b_.CreateICmpEQ(j, e_.number(0))), 0, -1);
+    V twice = word_splat(e_, signs_, 1, 0), flip = word_splat(e_, first, 0, -1);
+    e_.loop(e_.number(0), samples_of(e_, panel), 1, [&](V lane) {
+      V bits = e_.load(e_.i64, words, lane);
+      const Values sum = e_.for_each_bit(
+          bits, none, [&](V i, const Values& carried) { return add_row(e_, carried, row(i), false); });
       V to = field(panel, lane, k);
       for (std::size_t r = 0; r < sum.size(); ++r) {
         V place = e_.at(e_.i32, to, e_.number(static_cast<std::int64_t>(r) * width));
         V old = b_.CreateAnd(e_.load(e_.vector(e_.i32, width), place), before);
-        V added = b_.CreateSub(b_.CreateShl(sum[r], twice), all[r]);
-        e_.store(b_.CreateAdd(old, added), place);
+        V added = b_.CreateSub(b_.CreateXor(b_.CreateShl(sum[r], twice), flip), flip);
+        e_.store(b_.CreateAdd(old, b_.CreateSub(added, all[r])), place);
       }
     });
   }
@@ -144,59 +146,63 @@ class ExactRowsFunction {
     const unsigned strip = e_.isa == Isa::avx512 ? 16 : e_.isa == Isa::avx2 ? 8 : 4;
     const std::int64_t most = e_.isa == Isa::avx512 ? 16 : 8;
     const std::int64_t chunks = (o_.receivers + most - 1) / most;
-    V block = e_.scratch(e_.i32, lanes * lanes);
+    V block = e_.scratch(e_.i32, lanes * lanes), totals = e_.scratch(e_.i32, lanes);
     e_.when(b_.CreateICmpSLT(e_.begin, e_.end), [&] {
+      const Values none = zeros_of(e_, 1);
+      e_.when(signs_, [&] {
+        const auto add = [&](V j, const Values& sum) {
+          return add_row(e_, sum, e_.at(e_.i32, q_, e_.scaled(j, stride_)), false);
+        };
+        e_.store(e_.loop(e_.number(0), e_.number(o_.senders), 1, none, add)[0], totals);
+      });
       e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
-        for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-          const std::int64_t first = o_.receivers * chunk / chunks;
-          const std::int64_t last = o_.receivers * (chunk + 1) / chunks;
-          for (unsigned lane = 0; lane < lanes; lane += strip)
-            sums_by_lane(panel, first, last, lane, strip, block);
-        }
-        finish_few(panel, block);
+        for_each_plane([&](V first, V plane) {
+          for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+            const Range receivers{o_.receivers * chunk / chunks, o_.receivers * (chunk + 1) / chunks};
+            for (unsigned lane = 0; lane < lanes; lane += strip)
+              sums_by_lane(panel, first, plane, receivers, lane, strip, block, totals);
+          }
+        });
+        e_.loop(e_.number(0), samples_of(e_, panel), 1, [&](V lane) {
+          for (std::int64_t k = 0; k < o_.receivers; ++k) {
+            V sum = e_.load(e_.i32, block, e_.scaled(e_.number(k), lanes, lane));
+            e_.store(sum, field(panel, lane, e_.number(k)));
+          }
+        });
       });
     });
   }
 
-  /// Receivers first .. last - 1 of some lanes: what the senders that are +1 add, less, unless all are signs,
-  /// what those that are -1 do.
-  void sums_by_lane(V panel, std::int64_t first, std::int64_t last, unsigned lane, unsigned strip, V block) {
-    const auto add = [&](V plane, const Values& starts, bool negative) {
-      return e_.loop(e_.number(0), e_.number(o_.senders), 1, starts, [&](V j, const Values& sum) {
-        V where = e_.lanes_of(e_.load(e_.i16, plane, e_.scaled(panel, o_.senders, j)), lane, strip);
-        V row = e_.at(e_.i32, q_, e_.scaled(j, stride_));
-        Values next;
-        for (std::int64_t k = first; k < last; ++k) {
-          V q = e_.splat(e_.load(e_.i32, row, e_.number(k)), strip);
-          V old = sum[static_cast<std::size_t>(k - first)];
-          next.push_back(negative ? e_.subtract_where(old, where, q) : e_.add_where(old, where, q));
-        }
-        return next;
-      });
+  struct Range {
+    std::int64_t begin, end;
+  };
+
+  /// Sums of some receivers over a plane's senders, of `strip` lanes.
+  void sums_by_lane(V panel, V first, V plane, Range receivers, unsigned lane, unsigned strip, V block,
+                    V totals) {
+    const auto place = [&](std::int64_t k) { return e_.at(e_.i32, block, e_.number(k * lanes + lane)); };
+    const Values none(static_cast<std::size_t>(receivers.end - receivers.begin), e_.zeros(e_.i32, strip));
+    const Values sum = e_.loop(e_.number(0), e_.number(o_.senders), 1, none, [&](V j, const Values& carried) {
+      V where = e_.lanes_of(e_.load(e_.i16, plane, e_.scaled(panel, o_.senders, j)), lane, strip);
+      V row = e_.at(e_.i32, q_, e_.scaled(j, stride_));
+      Values next;
+      for (std::int64_t k = receivers.begin; k < receivers.end; ++k) {
+        V q = e_.splat(e_.load(e_.i32, row, e_.number(k)), strip);
+        next.push_back(e_.add_where(carried[static_cast<std::size_t>(k - receivers.begin)], where, q));
+      }
+      return next;
+    });
+    const auto splat = [&](V condition, std::int64_t yes, std::int64_t no) {
+      return e_.splat(b_.CreateSelect(condition, e_.word(yes), e_.word(no)), strip);
     };
-    const Values none(static_cast<std::size_t>(last - first), e_.zeros(e_.i32, strip));
-    const Values up = add(plus_, none, false);
-    const Values sum = e_.when(b_.CreateNot(signs_), up, [&] { return add(minus_, up, true); });
-    for (std::int64_t k = first; k < last; ++k)
-      e_.store(sum[static_cast<std::size_t>(k - first)], e_.at(e_.i32, block, e_.number(k * lanes + lane)));
-  }
-
-  void finish_few(V panel, V block) {
-    const Values none = zeros_of(e_, 1);
-    const Values all = e_.when(signs_, none, [&] {
-      return e_.loop(e_.number(0), e_.number(o_.senders), 1, none, [&](V j, const Values& sum) {
-        return add_row(e_, sum, e_.at(e_.i32, q_, e_.scaled(j, stride_)), false);
-      });
-    });
-    V twice = word_splat(e_, signs_, 1, 0);
-    Values rows;
-    for (unsigned k = 0; k < lanes; ++k)
-      rows.push_back(e_.load_vector(e_.i32, width, block, e_.number(k * lanes)));
-    rows = e_.transposed(rows);
-    // Fields have room for all lanes of a panel.
-    for (unsigned lane = 0; lane < lanes; ++lane)
-      e_.store(b_.CreateSub(b_.CreateShl(rows[lane], twice), all[0]),
-               field(panel, e_.number(lane), e_.number(0)));
+    V before = splat(first, 0, -1), twice = splat(signs_, 1, 0), flip = splat(first, 0, -1);
+    for (std::int64_t k = receivers.begin; k < receivers.end; ++k) {
+      V total = e_.splat(e_.load(e_.i32, totals, e_.number(k)), strip);
+      V old = b_.CreateAnd(e_.load(e_.vector(e_.i32, strip), place(k)), before);
+      V doubled = b_.CreateShl(sum[static_cast<std::size_t>(k - receivers.begin)], twice);
+      V added = b_.CreateSub(b_.CreateXor(doubled, flip), flip);
+      e_.store(b_.CreateAdd(old, b_.CreateSub(added, total)), place(k));
+    }
   }
 
   Emitter& e_;
@@ -232,21 +238,18 @@ class AdvanceRowsFunction {
   /// Senders that are noted before their rows are added.
   static constexpr std::int64_t capacity = 128;
 
-  /// Four lists a sample: senders worth twice their row, up and down, and once.
-  V list(unsigned which, V lane) { return b_.CreateAdd(e_.number(which * lanes), lane); }
-
   /// Notes the senders of a block that moved; how many are noted.
   V block(V panel, V j, V known) {
     V at = e_.scaled(panel, o_.senders, j);
     Values masks;
     for (V plane : planes_) masks.push_back(e_.load_block(e_.i16, sender_block, plane, at, j, o_.senders));
     V differing = b_.CreateOr(b_.CreateXor(masks[0], masks[2]), b_.CreateXor(masks[1], masks[3]));
-    V moved = e_.bits_of(b_.CreateICmpNE(differing, e_.zeros(e_.i16, sender_block)), e_.i32);
+    V moved = e_.bits_of(b_.CreateICmpNE(differing, e_.zeros(e_.i16, sender_block)), e_.i64);
     e_.for_each_bit(moved, {}, [&](V i, const Values&) -> Values {
       note(b_.CreateAdd(at, i), b_.CreateAdd(j, i));
       return {};
     });
-    V count = b_.CreateAdd(known, b_.CreateZExt(e_.popcount(moved), e_.i64));
+    V count = b_.CreateAdd(known, e_.popcount(moved));
     V full = b_.CreateICmpSGT(count, e_.number(capacity - sender_block));
     V last = b_.CreateICmpSGE(b_.CreateAdd(j, e_.number(sender_block)), e_.number(o_.senders));
     V due = b_.CreateAnd(b_.CreateOr(full, last), b_.CreateICmpSGT(count, e_.number(0)));
@@ -259,21 +262,19 @@ class AdvanceRowsFunction {
   void note(V at, V sender) {
     const auto mask = [&](unsigned plane) { return e_.load(e_.i16, planes_[plane], at); };
     const Change change = change_of(e_, mask(0), mask(1), mask(2), mask(3));
+    // Four lists a sample: senders worth twice their row, up and down, and once.
+    V lists = e_.number(0);
+    const V samples[] = {change.twice_up, change.twice_down, change.once_up, change.once_down};
+    for (unsigned which = 0; which < 4; ++which)
+      lists = b_.CreateOr(lists, b_.CreateShl(b_.CreateZExt(samples[which], e_.i64), which * lanes));
     V number = b_.CreateTrunc(sender, e_.i32);
-    const auto add = [&](V samples, unsigned which) {
-      e_.for_each_bit(samples, {}, [&](V lane, const Values&) -> Values {
-        V own = list(which, lane);
-        V place = e_.at(e_.i32, counts_, own);
-        V count = e_.load(e_.i32, place);
-        e_.store(number, e_.at(e_.i32, noted_, e_.scaled(own, capacity, e_.widened(count))));
-        e_.store(b_.CreateAdd(count, e_.word(1)), place);
-        return {};
-      });
-    };
-    add(change.twice_up, 0);
-    add(change.twice_down, 1);
-    add(change.once_up, 2);
-    add(change.once_down, 3);
+    e_.for_each_bit(lists, {}, [&](V list, const Values&) -> Values {
+      V place = e_.at(e_.i32, counts_, list);
+      V count = e_.load(e_.i32, place);
+      e_.store(number, e_.at(e_.i32, noted_, e_.scaled(list, capacity, e_.widened(count))));
+      e_.store(b_.CreateAdd(count, e_.word(1)), place);
+      return {};
+    });
   }
 
   void add_noted(V panel) {
