@@ -27,6 +27,7 @@ int bench(const BenchCommand& command) {
   options.naive = std::ranges::count(command.baselines, "naive") > 0;
   options.peak = std::ranges::count(command.baselines, "peak") > 0;
   const NetworkFile file = command.network.load();
+  options.compile.plan.batch = file.data.batch_size;
   const Dataset data = load_data(file, command.network.file);
   const bench::BenchResult result = bench::run(file, data, options);
   print_out(command.run.json ? to_json(result).dump() + "\n" : to_text(result));
