@@ -20,4 +20,6 @@ std::optional<std::filesystem::path> code_cache_folder() {
   return std::nullopt;
 }
 
+std::optional<std::string> chosen_target() { return environment("RELAXON_TARGET"); }
+
 }  // namespace relaxon

@@ -14,4 +14,7 @@ std::optional<std::string> environment(const char* name);
 /// nullopt: nowhere, as with RELAXON_CACHE=off, or without a home. The folder need not exist.
 std::optional<std::filesystem::path> code_cache_folder();
 
+/// RELAXON_TARGET, which overrides the target that plans are made for: what --target takes (core/target.hpp).
+std::optional<std::string> chosen_target();
+
 }  // namespace relaxon

@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
 #include "passes/lower.hpp"
+#include "passes/plan/sharing.hpp"
 #include "runtime/session.hpp"
 
 namespace relaxon {
@@ -62,10 +63,12 @@ std::string name_of(const Plan& plan, const Step& step) {
 /// Collects the steps of one batch and what a faster plan would have done about them.
 class Explainer {
  public:
-  Explainer(const Plan& plan, const PlanSizes& sizes, const Target& target)
-      : plan_(plan), sizes_(sizes), target_(target) {
+  Explainer(const Plan& plan, const PlanSizes& sizes, const Target& target, std::vector<StepRates> rates)
+      : plan_(plan), sizes_(sizes), target_(target), model_(plan, sizes, target), rates_(std::move(rates)) {
+    if (rates_.empty()) rates_ = default_rates(plan_);
     for_each_step(plan_.steps, [&](const Step& step, int) {
       positions_.emplace(&step, static_cast<std::int32_t>(positions_.size()));
+      by_samples_ = by_samples_ || step.threads == Threads::samples;
     });
   }
 
@@ -114,13 +117,36 @@ class Explainer {
     e.depth = depth;
     if (step.threads != Threads::one) e.threads = target_.cores;
     e.position = positions_.at(&step);
+    const StepRates& rates = rates_.at(static_cast<std::size_t>(e.position));
+    e.estimated_runs = rates.runs;
+    e.estimated_us = rates.runs * model_.run_us(step, rates);
+    e.choices = choices(step, rates);
     if (step.body.empty()) {
       const Cost cost = cost_of(plan_, step, sizes_);
       e.flops = cost.flops;
       e.bytes = cost.bytes;
-      e.estimated_us = estimated_us(target_, cost.flops, cost.bytes);
     }
     return e;
+  }
+
+  /// What the model has decided about a step.
+  std::vector<std::string> choices(const Step& step, const StepRates& rates) const {
+    std::vector<std::string> all;
+    if (step.kernel == Kernel::follow && step.whole_from > 0) {
+      const CostModel::Follow f = model_.follow(step);
+      const bool sparse = plan_.slot(step.inputs.at(3)).storage == Storage::columns_fixed;
+      all.push_back(
+          fmt::format("whole from {} changed senders of a {}: whole {:.3g} us, {:.3g} us a changed sender",
+                      step.whole_from, sparse ? "panel" : "sample", f.whole_us, f.sender_us));
+    }
+    if (target_.cores > 1 && !by_samples_ && can_share(plan_, step)) {
+      const double alone = model_.run_us(step, rates), shared = model_.shared_us(step, rates, target_.cores);
+      const bool is_shared = step.threads == Threads::columns;
+      all.push_back(fmt::format("{}: a run {:.3g} us on {} threads, {:.3g} us on one",
+                                is_shared ? "shared by columns" : "on one thread", shared, target_.cores,
+                                alone));
+    }
+    return all;
   }
 
   std::string scan_note(const Step& step) const {
@@ -148,7 +174,8 @@ class Explainer {
         break;
       case Kernel::copy: add(fmt::format("not in place: {}", name), step.why); break;
       case Kernel::load:
-      case Kernel::store: add(fmt::format("another layout: {}", name), step.why); break;
+      case Kernel::store:
+      case Kernel::turn: add(fmt::format("another layout: {}", name), step.why); break;
       case Kernel::correlate:
         add(fmt::format("not fused with its optimizer step: {}", ops_of(step).back()), step.why);
         break;
@@ -183,6 +210,9 @@ class Explainer {
   const Plan& plan_;
   const PlanSizes& sizes_;
   const Target& target_;
+  CostModel model_;
+  std::vector<StepRates> rates_;
+  bool by_samples_ = false;  // threads share the batches: nothing else to share
   std::map<const Step*, std::int32_t> positions_;
   PlanExplanation result_;
 };
@@ -198,13 +228,9 @@ std::string scaled(double count) {
   return fmt::format("{:.3g} {}", count, prefixes[prefix]);
 }
 
-std::string to_text(const Target& t) {
-  std::string text = fmt::format("target: {} {}, {}, vectors of {} floats", t.cores,
-                                 t.cores == 1 ? "core" : "cores", name_of(t.isa), t.vector_floats());
-  for (const auto& [name, bytes] : {std::pair{"L1", t.l1}, {"L2", t.l2}, {"L3", t.l3}}) {
-    if (bytes > 0) text += fmt::format(", {} {} KiB", name, bytes / 1024);
-  }
-  return text + "\n";
+/// A time in a batch, and of how many runs.
+std::string time_text(double us, double runs) {
+  return fmt::format("{:.3g} us{}", us, runs == 1 ? "" : fmt::format(" in {:.3g} runs", runs));
 }
 
 std::string to_text(const StepExplanation& s) {
@@ -214,21 +240,26 @@ std::string to_text(const StepExplanation& s) {
   text += fmt::format("\n{}    {}", indent, s.layout);
   if (s.flops > 0) text += fmt::format("; {}flop", scaled(s.flops));
   if (s.bytes > 0) text += fmt::format("; {}B", scaled(s.bytes));
-  if (s.estimated_us) text += fmt::format("; at least {:.3g} us", *s.estimated_us);
+  text += fmt::format("; estimated {}", time_text(s.estimated_us, s.estimated_runs));
   if (s.measured_us) {
-    text += fmt::format("\n{}    measured {:.3g} us", indent, *s.measured_us);
-    if (*s.runs != 1) text += fmt::format(" in {:.3g} runs", *s.runs);
+    text += fmt::format("\n{}    measured {}", indent, time_text(*s.measured_us, *s.runs));
     if (s.roofline) text += fmt::format(", {:.0f} % of the roofline", 100 * *s.roofline);
   }
   if (!s.why.empty()) text += fmt::format("\n{}    {}", indent, s.why);
+  for (const std::string& choice : s.choices) text += fmt::format("\n{}    {}", indent, choice);
+  for (const Observation& o : s.seen) text += fmt::format("\n{}    {}: {}", indent, o.what, o.value);
   return text + "\n";
 }
 
 std::string to_text(std::string_view title, std::int64_t batch, const PlanExplanation& p) {
   std::string text = fmt::format("\n{}, a batch of {}:\n", title, batch);
-  for (const StepExplanation& step : p.steps) text += to_text(step);
-  double measured = 0;
-  for (const StepExplanation& step : p.steps) measured += step.measured_us.value_or(0);
+  double measured = 0, estimated = 0;
+  for (const StepExplanation& step : p.steps) {
+    text += to_text(step);
+    estimated += step.estimated_us;
+    measured += step.measured_us.value_or(0);
+  }
+  if (estimated > 0) text += fmt::format("{}, estimated: {:.1f} us a batch\n", title, estimated);
   if (measured > 0) text += fmt::format("{}, measured: {:.1f} us a batch\n", title, measured);
   if (!p.seen.empty()) text += fmt::format("{}, seen:\n", title);
   for (const Observation& o : p.seen) text += fmt::format("  {}: {}\n", o.what, o.value);
@@ -238,75 +269,117 @@ std::string to_text(std::string_view title, std::int64_t batch, const PlanExplan
 }
 
 nlohmann::ordered_json to_json(const Target& t) {
-  return {{"cores", t.cores}, {"isa", name_of(t.isa)}, {"vector_floats", t.vector_floats()},
-          {"l1_bytes", t.l1}, {"l2_bytes", t.l2},      {"l3_bytes", t.l3}};
+  return {
+      {"text", print(t)}, {"cores", t.cores}, {"isa", name_of(t.isa)}, {"vector_floats", t.vector_floats()},
+      {"l1_bytes", t.l1}, {"l2_bytes", t.l2}, {"l3_bytes", t.l3}};
+}
+
+nlohmann::ordered_json to_json(const std::vector<Observation>& seen) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const Observation& o : seen) list.push_back({{"what", o.what}, {"value", o.value}});
+  return list;
 }
 
 nlohmann::ordered_json to_json(const PlanExplanation& p) {
   nlohmann::ordered_json steps = nlohmann::ordered_json::array(), not_done = nlohmann::ordered_json::array();
   for (const StepExplanation& s : p.steps) {
-    nlohmann::ordered_json step = {{"name", s.name},     {"ops", s.ops},         {"kernel", s.kernel},
-                                   {"layout", s.layout}, {"threads", s.threads}, {"why", s.why},
-                                   {"flops", s.flops},   {"bytes", s.bytes}};
-    step["estimated_us"] =
-        s.estimated_us ? nlohmann::ordered_json(*s.estimated_us) : nlohmann::ordered_json();
+    nlohmann::ordered_json step = {{"name", s.name},
+                                   {"ops", s.ops},
+                                   {"kernel", s.kernel},
+                                   {"layout", s.layout},
+                                   {"threads", s.threads},
+                                   {"why", s.why},
+                                   {"choices", s.choices},
+                                   {"flops", s.flops},
+                                   {"bytes", s.bytes},
+                                   {"estimated_runs", s.estimated_runs},
+                                   {"estimated_us", s.estimated_us}};
     if (s.measured_us) {
       step["runs"] = *s.runs;
       step["measured_us"] = *s.measured_us;
       step["roofline"] = s.roofline ? nlohmann::ordered_json(*s.roofline) : nlohmann::ordered_json();
+      step["seen"] = to_json(s.seen);
     }
     steps.push_back(std::move(step));
   }
   for (const NotDone& n : p.not_done) not_done.push_back({{"what", n.what}, {"why", n.why}});
   nlohmann::ordered_json plan = {{"steps", std::move(steps)}, {"not_done", std::move(not_done)}};
-  for (const Observation& o : p.seen) plan["seen"].push_back({{"what", o.what}, {"value", o.value}});
+  if (!p.seen.empty()) plan["seen"] = to_json(p.seen);
   return plan;
 }
 
-/// Sizes of one batch. Lengths of data sets and epochs matter to no step of it but as tables whose rows are
-/// read.
-PlanSizes sizes_of(const Plan& plan, const Session& session, std::int64_t batch) {
-  PlanSizes sizes;
-  sizes.batch = batch;
-  for (const Slot& slot : plan.slots) {
-    for (const Dim& dim : slot.type.dims) {
-      if (dim.is_symbolic() && dim != batch_dim) sizes.lengths[dim.symbol] = 1;
-    }
-  }
-  for (const PatternDeclaration& pattern : plan.patterns) {
-    for (const auto& [edge, state] : session.edges()) {
-      if (to_string(edge) == pattern.name && state.weight.pattern)
-        sizes.entries.push_back(state.weight.pattern->entries());
-    }
-  }
-  if (sizes.entries.size() != plan.patterns.size())
-    internal_error("plan {}: a pattern belongs to no edge", plan.name);
-  return sizes;
+/// How often the phases of a schedule iterate, by the names that their counts are bound to.
+std::map<std::string, std::int64_t> iterations_of(const std::vector<Phase>& phases) {
+  std::map<std::string, std::int64_t> counts;
+  for (std::size_t i = 0; i < phases.size(); ++i)
+    counts[fmt::format("iterations/{}", i)] = phases[i].iterations;
+  return counts;
 }
 
 }  // namespace
 
-PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& target) {
-  return Explainer(plan, sizes, target).run();
+EstimateQuality estimate_quality(const Explanation& explanation) {
+  EstimateQuality quality;
+  for (const PlanExplanation* plan : {&explanation.train, &explanation.evaluate}) {
+    for (const StepExplanation& step : plan->steps) {
+      if (step.measured_us.value_or(0) <= 0 || step.runs.value_or(0) <= 0) continue;
+      ++quality.steps;
+      const double ratio = step.estimated_us / *step.measured_us;
+      quality.within_two += ratio >= 0.5 && ratio <= 2 ? 1 : 0;
+    }
+  }
+  return quality;
+}
+
+PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& target,
+                        std::vector<StepRates> rates) {
+  return Explainer(plan, sizes, target, std::move(rates)).run();
+}
+
+Planned plan_epochs(const Network& network, std::int64_t batch, const Target& target,
+                    const PassOptions& options, const ExplainedProbes& probes) {
+  const Session session(network);
+  Planned planned;
+  planned.options = session.options().plan;
+  planned.options.target = target;
+  planned.options.batch = batch;
+  const auto plan = [&](const Graph& lowered) {
+    return make_plan(optimise(lowered, options), planned.options);
+  };
+  planned.train = plan(lower_train_epoch_probed(network, probes.train));
+  planned.evaluate = plan(lower_evaluate_epoch_probed(network, probes.evaluate));
+  planned.train_iterations = iterations_of(network.schedule.phases());
+  planned.evaluate_iterations = iterations_of(network.schedule.evaluate);
+  return planned;
 }
 
 Explanation explain(const Network& network, std::int64_t batch, const Target& target,
                     const PassOptions& options, const ExplainedProbes& probes) {
-  const Session session(network);
-  const auto explained = [&](const Graph& lowered) {
-    const Plan plan = make_plan(optimise(lowered, options));
-    return explain(plan, sizes_of(plan, session, batch), target);
+  const Planned p = plan_epochs(network, batch, target, options, probes);
+  const auto explained = [&](const Plan& plan, const std::map<std::string, std::int64_t>& iterations) {
+    return explain(plan, sizes_of(plan, p.options), target, default_rates(plan, iterations));
   };
-  return {target, batch, explained(lower_train_epoch_probed(network, probes.train)),
-          explained(lower_evaluate_epoch_probed(network, probes.evaluate))};
+  return {target, batch, explained(p.train, p.train_iterations),
+          explained(p.evaluate, p.evaluate_iterations)};
 }
 
 std::string to_text(const Explanation& e) {
-  return to_text(e.target) + to_text("train", e.batch, e.train) + to_text("evaluate", e.batch, e.evaluate);
+  std::string text = fmt::format("target: {}\n", print(e.target));
+  text += to_text("train", e.batch, e.train) + to_text("evaluate", e.batch, e.evaluate);
+  const EstimateQuality quality = estimate_quality(e);
+  if (quality.steps == 0) return text;
+  return text +
+         fmt::format("\nestimates within 2x of measured: {:.0f} % of {} steps\n",
+                     100.0 * static_cast<double>(quality.within_two) / static_cast<double>(quality.steps),
+                     quality.steps);
 }
 
 nlohmann::ordered_json to_json(const Explanation& e) {
-  return {{"target", to_json(e.target)}, {"train", to_json(e.train)}, {"evaluate", to_json(e.evaluate)}};
+  nlohmann::ordered_json json{
+      {"target", to_json(e.target)}, {"train", to_json(e.train)}, {"evaluate", to_json(e.evaluate)}};
+  const EstimateQuality quality = estimate_quality(e);
+  if (quality.steps > 0) json["estimates"] = {{"steps", quality.steps}, {"within_2x", quality.within_two}};
+  return json;
 }
 
 }  // namespace relaxon

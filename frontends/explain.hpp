@@ -2,19 +2,25 @@
 // not done.
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/network.hpp"
+#include "core/target.hpp"
 #include "passes/pipeline.hpp"
-#include "passes/plan/cost.hpp"
+#include "passes/plan/cost_model.hpp"
 #include "passes/plan/plan.hpp"
 #include "passes/probe.hpp"
-#include "runtime/target.hpp"
 
 namespace relaxon {
+
+/// What a run showed of the dynamics.
+struct Observation {
+  std::string what, value;
+};
 
 struct StepExplanation {
   std::string name;              // the values it computes, "%h1 %s1"
@@ -23,26 +29,25 @@ struct StepExplanation {
   std::string layout;  // storages of what it reads and writes, "bytes, columns -> reals"
   int threads = 1;     // that share it where a team runs the plan
   std::string why;
+  std::vector<std::string> choices;  // what the cost model decided, and by which estimates
   // Of one run: those in the body of a scan run once an iteration. 0 for the scan itself.
   double flops = 0, bytes = 0;
-  std::optional<double> estimated_us;  // a measured target only (runtime/target.hpp)
-  int depth = 0;                       // scans around it
-  std::int32_t position = -1;          // in the order the plan's steps are printed
+  // Of a batch: runs, and all of them together on one thread (passes/plan/cost_model.hpp); a scan without its
+  // body.
+  double estimated_runs = 1, estimated_us = 0;
+  int depth = 0;               // scans around it
+  std::int32_t position = -1;  // in the order the plan's steps are printed
 
   // After a run (frontends/analyze.hpp): of a batch, a scan without its body.
   std::optional<double> runs;         // how often it ran; fractions where phases end early
   std::optional<double> measured_us;  // all of them together
   std::optional<double> roofline;     // share of what the machine could have done in that time
+  std::vector<Observation> seen;      // which senders flipped, what was skipped
 };
 
 /// Something that a faster plan would have done.
 struct NotDone {
   std::string what, why;
-};
-
-/// What a run showed of the dynamics.
-struct Observation {
-  std::string what, value;
 };
 
 struct PlanExplanation {
@@ -57,26 +62,44 @@ struct Explanation {
   PlanExplanation train, evaluate;
 };
 
+/// How many of the measured steps the model has estimated within a factor of 2.
+struct EstimateQuality {
+  std::int64_t steps = 0, within_two = 0;
+};
+EstimateQuality estimate_quality(const Explanation& explanation);
+
 /// The ops that a step computes, with their edge: "message 1-0". Steps that only move values compute none.
 std::vector<std::string> ops_of(const Step& step);
 
-/// What a plan does for each batch: the body of its epoch loop, or all of it if it has none.
-PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& target);
+/// What a plan does for each batch: the body of its epoch loop, or all of it if it has none. `rates` are
+/// those of its steps in the order they are printed (default: default_rates()).
+PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& target,
+                        std::vector<StepRates> rates = {});
 
 /// What is looked at as the network runs.
 struct ExplainedProbes {
   std::vector<Probe> train, evaluate;
 };
 
-/// The epochs of a network in batches of `batch`, optimised as `options` say. Draws the network's weights to
-/// count the connections of its patterns. Throws Error.
+/// The plans of the epochs of a network in batches of `batch`, optimised as `options` say, as a Session makes
+/// them.
+struct Planned {
+  PlanOptions options;  // with the connections of the network's patterns
+  Plan train, evaluate;
+  std::map<std::string, std::int64_t> train_iterations, evaluate_iterations;  // by the names of bindings
+};
+/// Draws the network's weights to count connections. Throws Error.
+Planned plan_epochs(const Network& network, std::int64_t batch, const Target& target,
+                    const PassOptions& options = {}, const ExplainedProbes& probes = {});
+
+/// Explains both. Throws Error.
 Explanation explain(const Network& network, std::int64_t batch, const Target& target,
                     const PassOptions& options = {}, const ExplainedProbes& probes = {});
 
 std::string to_text(const Explanation& explanation);
 
-/// {"target":{..},"train":{"steps":[..],"not_done":[..]},"evaluate":{..}}; estimated_us is null where there
-/// is no estimate. After a run steps have "runs", "measured_us" and "roofline", and there is a list "seen".
+/// {"target":{..},"train":{"steps":[..],"not_done":[..]},"evaluate":{..}}. After a run steps have "runs",
+/// "measured_us", "roofline" and "seen", plans have a list "seen", and "estimates" counts the good ones.
 nlohmann::ordered_json to_json(const Explanation& explanation);
 
 }  // namespace relaxon

@@ -26,16 +26,47 @@ std::optional<Backend> backend_named(std::string_view name) {
   return std::nullopt;
 }
 
+namespace {
+
+/// Optimises; every pass that changed something is a stage, the others are one together.
+Graph optimise_timed(const Graph& lowered, const PassSelection& passes, std::vector<StageTime>& stages) {
+  StageClock clock;
+  double changing = 0;
+  const auto note = [&](const PassRecord& record, const Graph&) {
+    stages.push_back({std::string(record.name), record.milliseconds});
+    changing += record.milliseconds;
+  };
+  Graph optimised = optimise(lowered, {passes, note});
+  stages.push_back({"other passes and checks", clock.lap() - changing});
+  return optimised;
+}
+
+}  // namespace
+
 std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
   switch (options.backend) {
     case Backend::interpreter: return make_interpreter(std::move(lowered));
     case Backend::kernels:
     case Backend::jit: {
       const Isa isa = options.isa.value_or(best_isa());
-      Plan plan = make_plan(optimise(lowered, {options.passes, {}}));
+      PlanOptions made_for = options.plan;
+      if (options.team) made_for.target.cores = options.team->size();
+      std::vector<StageTime> stages;
+      const Graph optimised = optimise_timed(lowered, options.passes, stages);
+      StageClock clock;
+      Plan plan = make_plan(optimised, made_for);
+      stages.push_back({"plan", clock.lap()});
       ExecutorOptions how{options.team, options.statistics, options.profile, {}};
-      if (options.backend == Backend::jit) how.generated = jit::compile(plan, isa, options.cache);
-      return make_executor(std::move(lowered), std::move(plan), isa, std::move(how));
+      if (options.backend == Backend::jit) {
+        how.generated = jit::compile(plan, isa, options.cache);
+        const std::vector<StageTime>& code = how.generated.report.stages;
+        stages.insert(stages.end(), code.begin(), code.end());
+        clock.lap();
+      }
+      auto program = make_executor(std::move(lowered), std::move(plan), isa, std::move(how));
+      stages.push_back({"load", clock.lap()});
+      program->set_stages(std::move(stages));
+      return program;
     }
   }
   internal_error("unknown backend {}", static_cast<int>(options.backend));

@@ -12,11 +12,13 @@
 #include "core/tensor.hpp"
 #include "ir/graph.hpp"
 #include "passes/pipeline.hpp"
+#include "passes/plan/plan.hpp"
 #include "runtime/jit/cache.hpp"
 #include "runtime/jit/report.hpp"
 #include "runtime/kernels/kernels.hpp"
 #include "runtime/profile.hpp"
 #include "runtime/run_statistics.hpp"
+#include "runtime/stage_time.hpp"
 #include "runtime/thread_team.hpp"
 
 namespace relaxon {
@@ -53,6 +55,9 @@ class Program {
   const Graph& graph() const { return graph_; }
   /// How its machine code came about; null if none was generated.
   virtual const jit::CodeReport* code_report() const { return nullptr; }
+  /// How long making it took, stage by stage.
+  const std::vector<StageTime>& stages() const { return stages_; }
+  void set_stages(std::vector<StageTime> stages) { stages_ = std::move(stages); }
   /// Runs once; the results in the order of the return op. Checks the arguments' types and shapes first.
   virtual std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes = {}) = 0;
   /// What happened in all runs since clear_statistics(); null unless CompileOptions asked, and for the
@@ -62,6 +67,7 @@ class Program {
 
  private:
   Graph graph_;
+  std::vector<StageTime> stages_;
 };
 
 struct CompileOptions {
@@ -72,6 +78,7 @@ struct CompileOptions {
   bool statistics = false;                // count what happens
   std::shared_ptr<Profile> profile = {};  // without a team: time each step
   jit::CodeCache cache{code_cache_folder()};
+  PlanOptions plan = {};  // what plans are made for; the team's threads replace its cores
 };
 
 /// Makes a lowered graph ready to run. Every choice of options gives the same bits.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace relaxon {
 namespace {
@@ -16,6 +17,7 @@ double share(std::int64_t part, std::int64_t whole) {
 void RunStatistics::add(const RunStatistics& other) {
   batches += other.batches;
   wide_batches += other.wide_batches;
+  bound_checks += other.bound_checks;
   for (std::size_t p = 0; p < phases.size(); ++p) {
     phases[p].batches += other.phases[p].batches;
     auto& own = phases[p].by_iteration;
@@ -31,6 +33,10 @@ void RunStatistics::add(const RunStatistics& other) {
   for (std::size_t i = 0; i < follows.size(); ++i) {
     follows[i].changes += other.follows[i].changes;
     follows[i].wholes += other.follows[i].wholes;
+    follows[i].senders += other.follows[i].senders;
+    follows[i].changed += other.follows[i].changed;
+    follows[i].panel_senders += other.follows[i].panel_senders;
+    follows[i].panel_changed += other.follows[i].panel_changed;
   }
   for (std::size_t i = 0; i < updates.size(); ++i) {
     updates[i].columns += other.updates[i].columns;
@@ -39,12 +45,12 @@ void RunStatistics::add(const RunStatistics& other) {
 }
 
 void RunStatistics::clear() {
-  batches = wide_batches = 0;
+  batches = wide_batches = bound_checks = 0;
   for (PhaseStatistics& phase : phases) {
     phase.batches = 0;
     phase.by_iteration.clear();
   }
-  for (FollowStatistics& follow : follows) follow.changes = follow.wholes = 0;
+  for (FollowStatistics& follow : follows) follow = {.edge = std::move(follow.edge)};
   for (UpdateStatistics& update : updates) update.columns = update.silent = 0;
 }
 

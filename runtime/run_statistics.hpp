@@ -26,6 +26,9 @@ struct PhaseStatistics {
 struct FollowStatistics {
   std::string edge;
   std::int64_t changes = 0, wholes = 0;  // how often only the change was added, how often all was computed
+  // Where only the change was added: senders times samples, and those that differed; senders times panels,
+  // and those that differed in some sample of the panel.
+  std::int64_t senders = 0, changed = 0, panel_senders = 0, panel_changed = 0;
 };
 
 struct UpdateStatistics {
@@ -36,6 +39,7 @@ struct UpdateStatistics {
 struct RunStatistics {
   std::int64_t batches = 0;
   std::int64_t wide_batches = 0;  // with fields in int64
+  std::int64_t bound_checks = 0;  // how often columns were added up to know whether fields fit int32
   std::vector<PhaseStatistics> phases;
   std::vector<FollowStatistics> follows;
   std::vector<UpdateStatistics> updates;

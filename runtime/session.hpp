@@ -20,12 +20,22 @@ namespace relaxon {
 
 using SessionOptions = CompileOptions;
 
+/// One program that a session made.
+struct CompiledProgram {
+  std::string name;                     // "train"
+  std::string why;                      // it had to be made: "first use", "first use with these probes"
+  std::vector<StageTime> stages;        // lower, passes, plan, code, load
+  std::optional<jit::CodeReport> code;  // backend jit
+};
+
 /// Programs made, and the time it took.
 struct CompileReport {
   std::int64_t compiles = 0;
   double milliseconds = 0;
-  std::int64_t cache_hits = 0;       // backend jit: those whose machine code came from the cache
-  std::vector<std::string> reasons;  // one for each program, e.g. "train epoch: 14 functions, not in the cache"
+  std::int64_t cache_hits = 0;  // backend jit: those whose machine code came from the cache
+  std::vector<std::string>
+      reasons;  // one for each program, e.g. "train epoch: 14 functions, not in the cache"
+  std::vector<CompiledProgram> programs;
 };
 
 /// Everything that training changes about one edge: weight, moments (adam: m, v), optimizer clock. Moments
@@ -114,9 +124,10 @@ class Session {
   /// One optimizer step of every edge that `gradients` names.
   void apply(const Gradients& gradients);
 
-  /// Shows values of the training batches that follow, or of evaluations (evaluate, hits), to a sink. The batches
-  /// it asks for run a program that keeps those values, the others the one without probes; the weights are the
-  /// same. A new recording replaces the last one of its kind. Throws Error for a value that the network lacks.
+  /// Shows values of the training batches that follow, or of evaluations (evaluate, hits), to a sink. The
+  /// batches it asks for run a program that keeps those values, the others the one without probes; the
+  /// weights are the same. A new recording replaces the last one of its kind. Throws Error for a value that
+  /// the network lacks.
   void record(Recording recording, bool evaluation = false);
 
   /// One batch of the schedule: init(x, y), its phases and updates. `probes` sees what the graph probes.

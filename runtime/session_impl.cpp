@@ -1,7 +1,6 @@
 #include "runtime/session_impl.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "core/error.hpp"
@@ -51,6 +50,7 @@ Session::Impl::Impl(Network n, SessionOptions o) : network(std::move(n)), option
     EdgeState& state = edges[id];
     state.weight = initialise(edge.module, network.map.units(id.sender), network.map.units(id.receiver), key,
                               network.rng, fmt::format("edge {}", to_string(id)));
+    if (state.weight.pattern) options.plan.entries[to_string(id)] = state.weight.pattern->entries();
     reset_moments(id);
   }
 }
@@ -68,23 +68,34 @@ void Session::Impl::reset_moments(EdgeId id) {
 Program& Session::Impl::program(const ProgramKey& key) {
   std::unique_ptr<Program>& place = programs[key];
   if (place) return *place;
-  const auto start = std::chrono::steady_clock::now();
-  place = compile(lower(network, key), options);
-  report.milliseconds +=
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  const bool known = std::any_of(programs.begin(), programs.end(), [&](const auto& other) {
+    return other.second && other.first.piece == key.piece;
+  });
+  const std::string why = !known                          ? "first use"
+                          : !key.options.selected.empty() ? "first use with these probes"
+                                                          : "first use with these options";
+  StageClock clock, all;
+  Graph lowered = lower(network, key);
+  const double lower_ms = clock.lap();
+  place = compile(std::move(lowered), options);
+  report.milliseconds += all.lap();
   ++report.compiles;
-  note(place->graph().name(), place->code_report());
+  note(*place, why, lower_ms);
   return *place;
 }
 
-void Session::Impl::note(const std::string& name, const jit::CodeReport* code) {
-  if (!code) {
-    report.reasons.push_back(fmt::format("{}: first use", name));
-    return;
+void Session::Impl::note(const Program& program, std::string why, double lower_ms) {
+  CompiledProgram made{program.graph().name(), std::move(why), {{"lower", lower_ms}}, {}};
+  made.stages.insert(made.stages.end(), program.stages().begin(), program.stages().end());
+  std::string reason = fmt::format("{}: {}", made.name, made.why);
+  if (const jit::CodeReport* code = program.code_report()) {
+    made.code = *code;
+    if (code->from_cache) ++report.cache_hits;
+    reason += fmt::format("; {} functions, {}", code->functions,
+                          code->from_cache ? "found in the cache" : "compiled: " + code->why);
   }
-  if (code->from_cache) ++report.cache_hits;
-  report.reasons.push_back(fmt::format("{}: first use; {} functions, {}", name, code->functions,
-                                       code->from_cache ? "found in the cache" : "compiled: " + code->why));
+  report.reasons.push_back(std::move(reason));
+  report.programs.push_back(std::move(made));
 }
 
 std::vector<TensorPtr> Session::Impl::run(Program& program,

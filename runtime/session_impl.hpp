@@ -67,7 +67,7 @@ struct Session::Impl {
   void reset_moments(EdgeId id);
 
   Program& program(const ProgramKey& key);
-  void note(const std::string& name, const jit::CodeReport* code);
+  void note(const Program& program, std::string why, double lower_ms);
 
   const Edge& edge(EdgeId id) const { return network.map.at(id); }
 

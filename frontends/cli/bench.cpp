@@ -35,6 +35,7 @@ int bench(const BenchCommand& command) {
   options.seconds = command.seconds;
   const NetworkFile file = command.network.load();
   if (!command.probes.probes.empty()) options.probes = command.probes.values(file, false);
+  options.compile.plan.batch = file.data.batch_size;
   const Dataset data = load_data(file, command.network.file, command.run.thread_count());
   const bench::BenchResult result = bench::run(file, data, options);
   print_out(command.run.json ? to_json(result).dump() + "\n" : to_text(result));

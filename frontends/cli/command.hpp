@@ -35,5 +35,6 @@ Command add_bench(CLI::App& app);
 Command add_lint(CLI::App& app);
 Command add_check(CLI::App& app);
 Command add_probe(CLI::App& app);
+Command add_target(CLI::App& app);
 
 }  // namespace relaxon::cli

@@ -7,6 +7,8 @@
 #include "frontends/cli/command.hpp"
 #include "frontends/cli/options.hpp"
 #include "frontends/cli/output.hpp"
+#include "frontends/compile_report.hpp"
+#include "runtime/target.hpp"
 
 namespace relaxon::cli {
 namespace {
@@ -14,7 +16,8 @@ namespace {
 struct ExplainOptions {
   NetworkOptions network;
   ProbeOptions probes;
-  bool json = false, analyze = false;
+  TargetOption target;
+  bool json = false, analyze = false, compile_report = false;
   std::int64_t after_steps = AnalyzeOptions{}.after_steps, steps = AnalyzeOptions{}.steps;
 };
 
@@ -24,13 +27,29 @@ std::vector<Probe> file_probes(const std::vector<ProbeFile>& files) {
   return probes;
 }
 
+/// What a training and an evaluation compile, by backend jit where this build has it.
+int report_compilation(const ExplainOptions& options, const NetworkFile& file, const Target& target) {
+  SessionOptions how;
+  how.backend = has_backend(Backend::jit) ? Backend::jit : Backend::kernels;
+  how.plan.target = target;
+  how.plan.batch = file.data.batch_size;
+  Session session(file.network, how);
+  session.prepare();
+  const CompileReport& report = session.compile_report();
+  print_out(options.json ? to_json(report).dump() + "\n" : to_text(report));
+  return exit_done;
+}
+
 int explain(const ExplainOptions& options) {
   const NetworkFile file = options.network.load();
   const ExplainedProbes probes{options.probes.values(file, false), file_probes(file.probes.evaluation)};
+  const std::optional<Target> chosen = options.target.chosen();
+  if (options.compile_report) return report_compilation(options, file, chosen.value_or(host_target()));
   const Explanation explanation =
-      options.analyze ? analyze(file, load_data(file, options.network.file),
-                                {.after_steps = options.after_steps, .steps = options.steps}, probes)
-                      : relaxon::explain(file.network, file.data.batch_size, host_target(), {}, probes);
+      options.analyze
+          ? analyze(file, load_data(file, options.network.file),
+                    {.target = chosen, .after_steps = options.after_steps, .steps = options.steps}, probes)
+          : relaxon::explain(file.network, file.data.batch_size, chosen.value_or(host_target()), {}, probes);
   print_out(options.json ? to_json(explanation).dump() + "\n" : to_text(explanation));
   return exit_done;
 }
@@ -43,6 +62,7 @@ Command add_explain(CLI::App& app) {
   const auto options = std::make_shared<ExplainOptions>();
   options->network.add_to(*parser);
   options->probes.add_to(*parser, false);
+  options->target.add_to(*parser);
   parser->add_flag("--analyze", options->analyze, "Run it: measured times, flips, skipped columns");
   constexpr std::int64_t most = 1'000'000;
   expect_integer(*parser->add_option("--after-steps", options->after_steps, "Batches trained before")
@@ -50,6 +70,8 @@ Command add_explain(CLI::App& app) {
                  0, most);
   expect_integer(*parser->add_option("--steps", options->steps, "Batches measured")->capture_default_str(), 1,
                  most);
+  parser->add_flag("--compile-report", options->compile_report,
+                   "Instead: what is compiled or comes from the cache, the time of each stage, and why");
   parser->add_flag("--json", options->json, "Print one JSON object");
   return {parser, [options] { return explain(*options); }};
 }

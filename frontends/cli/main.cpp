@@ -19,9 +19,9 @@ int parse_and_run(int argc, char** argv) {
                "relaxon");
   app.set_version_flag("--version", "relaxon " RELAXON_VERSION);
   app.require_subcommand(0, 1);
-  const std::vector<Command> commands{add_train(app),   add_evaluate(app), add_plan(app),
-                                      add_explain(app), add_opt(app),      add_bench(app),
-                                      add_lint(app),    add_probe(app),    add_check(app)};
+  const std::vector<Command> commands{add_train(app), add_evaluate(app), add_plan(app), add_explain(app),
+                                      add_opt(app),   add_bench(app),    add_lint(app), add_probe(app),
+                                      add_check(app), add_target(app)};
   app.footer(
       "`relaxon COMMAND --help` explains a command. Exit codes: 0 done, 1 bad input, 2 wrong usage,\n"
       "3 internal error.");
@@ -34,7 +34,8 @@ int parse_and_run(int argc, char** argv) {
   }
   const auto chosen = std::ranges::find_if(commands, [](const Command& c) { return c.parser->parsed(); });
   if (chosen == commands.end())
-    throw UsageError("expected a command: train, evaluate, plan, explain, opt, bench, lint, probe or check");
+    throw UsageError(
+        "expected a command: train, evaluate, plan, explain, opt, bench, lint, probe, check or target");
   return chosen->run();
 }
 

@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "core/file.hpp"
+#include "core/options.hpp"
 #include "frontends/cli/command.hpp"
 #include "frontends/toml_overrides.hpp"
 #include "runtime/target.hpp"
@@ -40,6 +42,27 @@ std::vector<std::string> NetworkOptions::overrides() const {
 
 NetworkFile NetworkOptions::load() const { return load_network_file(file, overrides()); }
 
+void TargetOption::add_to(CLI::App& parser) {
+  parser
+      .add_option("--target", given,
+                  "Plan for another machine: a file, or some of what `relaxon target` prints")
+      ->type_name("FILE|KEY=VALUE ..");
+}
+
+std::optional<Target> TargetOption::chosen() const {
+  const std::string text = given.empty() ? chosen_target().value_or("") : given;
+  if (text.empty()) return std::nullopt;
+  if (text.find('=') != std::string::npos)
+    return parse_target(text, given.empty() ? "RELAXON_TARGET" : "--target", host_target());
+  constexpr std::uint64_t longest = 1 << 16;
+  return parse_target(read_file(text, longest), text, host_target());
+}
+
+Target TargetOption::target() const {
+  const std::optional<Target> found = chosen();
+  return found ? *found : host_target();
+}
+
 void RunOptions::add_to(CLI::App& parser) {
   parser.add_option("--backend", backend, "What runs the network: interpreter, kernels or jit")
       ->type_name("B")
@@ -50,6 +73,7 @@ void RunOptions::add_to(CLI::App& parser) {
   CLI::Option* count =
       parser.add_option("--threads", threads, "Most threads to use (default: the cores there are)");
   expect_integer(*count, 1, 1024);
+  target.add_to(parser);
   parser.add_flag("--json", json, "Print JSON, one object a line");
 }
 
@@ -75,6 +99,7 @@ CompileOptions RunOptions::compile_options() const {
   CompileOptions options;
   options.backend = available_backend("--backend", backend);
   options.passes = passes_named("--opt", passes);
+  options.plan.target = target.target();
   if (thread_count() > 1) options.team = std::make_shared<ThreadTeam>(thread_count(), true);
   return options;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/data/dataset.hpp"
+#include "core/target.hpp"
 #include "frontends/network_file.hpp"
 #include "runtime/program.hpp"
 #include "runtime/session.hpp"
@@ -30,8 +31,21 @@ struct NetworkOptions {
   NetworkFile load() const;
 };
 
+/// Which machine plans are made for.
+struct TargetOption {
+  std::string given;  // a file, or KEY=VALUE ..
+
+  void add_to(CLI::App& parser);
+  /// What --target says, else RELAXON_TARGET, on top of this machine's; nullopt if neither does. Throws
+  /// Error.
+  std::optional<Target> chosen() const;
+  /// The same, else this machine, unmeasured.
+  Target target() const;
+};
+
 /// How to run it.
 struct RunOptions {
+  TargetOption target;
   std::string backend = "kernels", passes = "default";
   std::optional<std::int64_t> threads;
   bool json = false;

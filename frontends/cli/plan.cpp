@@ -16,13 +16,15 @@
 #include "passes/lower.hpp"
 #include "passes/pipeline.hpp"
 #include "runtime/jit/code.hpp"
+#include "runtime/session.hpp"
 
 namespace relaxon::cli {
 namespace {
 
-struct PlanOptions {
+struct PlanCommand {
   NetworkOptions network;
   ProbeOptions probes;
+  TargetOption target;
   std::string stage = "planned", what = "train", emit = "text";
   std::string passes = "default", after;
   bool print_after_all = false;
@@ -43,7 +45,7 @@ Graph graph_after(const Graph& lowered, PassOptions options, const std::string& 
 }
 
 /// The lowered graph, then what each pass changed, then the plan.
-void print_changes(const Graph& lowered, PassOptions options) {
+void print_changes(const Graph& lowered, PassOptions options, const PlanOptions& made_for) {
   std::string before = print(lowered);
   print_out(fmt::format("-- lowered, {} ops\n{}", lowered.op_count(), before));
   options.observer = [&](const PassRecord& record, const Graph& graph) {
@@ -52,7 +54,7 @@ void print_changes(const Graph& lowered, PassOptions options) {
                           difference(before, after)));
     before = std::move(after);
   };
-  const Plan plan = make_plan(optimise(lowered, options));
+  const Plan plan = make_plan(optimise(lowered, options), made_for);
   print_out(fmt::format("\n-- planned\n{}", print(plan)));
 }
 
@@ -82,7 +84,15 @@ std::string generated(const Plan& plan, const std::string& form) {
                           form == "llvm" ? jit::Emit::llvm : jit::Emit::assembly);
 }
 
-int plan(const PlanOptions& options) {
+/// As a training of the file would plan it.
+PlanOptions made_for(const PlanCommand& command, const NetworkFile& file) {
+  PlanOptions options = Session(file.network).options().plan;  // with the connections of its weights
+  options.target = command.target.target();
+  options.batch = file.data.batch_size;
+  return options;
+}
+
+int plan(const PlanCommand& options) {
   if (options.print_after_all && (options.emit != "text" || !options.after.empty()))
     throw UsageError("--print-after-all goes with neither --emit nor --after");
   const bool code = options.emit == "llvm" || options.emit == "asm";
@@ -96,7 +106,7 @@ int plan(const PlanOptions& options) {
   const Graph lowered = evaluation ? lower_evaluate_epoch_probed(file.network, probes)
                                    : lower_train_epoch_probed(file.network, probes);
   if (options.print_after_all) {
-    print_changes(lowered, passes);
+    print_changes(lowered, passes, made_for(options, file));
   } else if (!options.after.empty()) {
     const Graph graph = graph_after(lowered, passes, options.after);
     show(options.emit, graph, outline(graph, "after " + options.after));
@@ -106,7 +116,7 @@ int plan(const PlanOptions& options) {
     const Graph graph = optimise(lowered, passes);
     show(options.emit, graph, outline(graph, options.stage));
   } else {
-    const Plan plan = make_plan(optimise(lowered, passes));
+    const Plan plan = make_plan(optimise(lowered, passes), made_for(options, file));
     if (code) {
       print_out(generated(plan, options.emit));
     } else {
@@ -120,9 +130,10 @@ int plan(const PlanOptions& options) {
 
 Command add_plan(CLI::App& app) {
   CLI::App* parser = app.add_subcommand("plan", "Print the plan of an epoch of training or evaluation");
-  const auto options = std::make_shared<PlanOptions>();
+  const auto options = std::make_shared<PlanCommand>();
   options->network.add_to(*parser);
   options->probes.add_to(*parser, false);
+  options->target.add_to(*parser);
   parser->add_option("--stage", options->stage, "How far the plan has come")
       ->capture_default_str()
       ->check(CLI::IsMember({"lowered", "optimised", "planned"}));

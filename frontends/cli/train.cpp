@@ -15,6 +15,7 @@
 #include "frontends/cli/output.hpp"
 #include "frontends/cli/plot.hpp"
 #include "frontends/cli/progress_bar.hpp"
+#include "frontends/compile_report.hpp"
 #include "runtime/peak_memory.hpp"
 #include "runtime/trainer.hpp"
 
@@ -29,15 +30,18 @@ struct TrainOptions {
   ProbeOptions probes;
   std::optional<std::int64_t> steps;
   std::string out, resume;
-  bool statistics = false;
+  bool statistics = false, compile_report = false;
 
   /// Where the results are left; empty for none.
   std::string folder() const { return out.empty() ? resume : out; }
 };
 
 Json statistics_json(const std::string& plan, const RunStatistics& s) {
-  Json line{
-      {"event", "statistics"}, {"plan", plan}, {"batches", s.batches}, {"wide_batches", s.wide_batches}};
+  Json line{{"event", "statistics"},
+            {"plan", plan},
+            {"batches", s.batches},
+            {"wide_batches", s.wide_batches},
+            {"bound_checks", s.bound_checks}};
   for (const PhaseStatistics& phase : s.phases) {
     Json iterations = Json::array();
     for (const IterationStatistics& i : phase.by_iteration)
@@ -60,14 +64,13 @@ class Report {
 
   void start(const Session& session) const {
     if (!json_) return;
-    print_line(Json{
-        {"event", "start"},
-        {"backend", name_of(session.options().backend)},
-        {"threads", session.options().team ? session.options().team->size() : 1},
-        {"compile_ms", session.compile_report().milliseconds},
-        {"compiles", session.compile_report().compiles},
-        {"cache_hits",
-         session.compile_report().cache_hits}}.dump());
+    print_line(Json{{"event", "start"},
+                    {"backend", name_of(session.options().backend)},
+                    {"threads", session.options().team ? session.options().team->size() : 1},
+                    {"compile_ms", session.compile_report().milliseconds},
+                    {"compiles", session.compile_report().compiles},
+                    {"cache_hits", session.compile_report().cache_hits}}
+                   .dump());
   }
 
   void epoch(const EpochRecord& r) const {
@@ -88,6 +91,13 @@ class Report {
     if (r.validation_accuracy) line += fmt::format("  validation {:.4f}", *r.validation_accuracy);
     print_line(fmt::format("{}  {:.1f} s + {:.1f} s evaluation  {:.0f} images/s", line, r.seconds,
                            r.eval_seconds, r.images_per_second));
+  }
+
+  void compiled(const CompileReport& report) const {
+    if (!json_) return print_out(to_text(report));
+    Json line = to_json(report);
+    line["event"] = "compiled";
+    print_line(line.dump());
   }
 
   /// What happened since it was last called, if the session counts.
@@ -195,6 +205,7 @@ int train(const TrainOptions& options) {
   CompileOptions compile_options = options.run.compile_options();
   compile_options.statistics = options.statistics;
   const NetworkFile file = options.network.load();
+  compile_options.plan.batch = file.data.batch_size;
   const Dataset data = load_data(file, options.network.file, options.run.thread_count());
   Session session(file.network, compile_options);
   Trainer trainer(session, data, file.data, trainer_options(options, file));
@@ -204,6 +215,7 @@ int train(const TrainOptions& options) {
   session.prepare();
   const Report report(options, file.train.epochs);
   report.start(session);
+  if (options.compile_report) report.compiled(session.compile_report());
   const int signal = train_all(trainer, session, report, file);
   plot(options, trainer.history());
   if (!recorder.names().empty()) {
@@ -236,6 +248,8 @@ Command add_train(CLI::App& app) {
       ->type_name("DIR");
   parser->add_flag("--stats", options->statistics,
                    "After each epoch: what flipped, settled and was skipped, by phase and iteration");
+  parser->add_flag("--compile-report", options->compile_report,
+                   "First: what was compiled or came from the cache, the time of each stage, and why");
   options->probes.add_to(*parser, true);
   options->run.add_to(*parser);
   return {parser, [options] { return train(*options); }};

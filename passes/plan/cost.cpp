@@ -198,6 +198,23 @@ class Counter {
 
 }  // namespace
 
+PlanSizes sizes_of(const Plan& plan, const PlanOptions& options) {
+  PlanSizes sizes;
+  sizes.batch = options.batch;
+  for (const Slot& slot : plan.slots) {
+    for (const Dim& dim : slot.type.dims) {
+      if (dim.is_symbolic() && dim != batch_dim) sizes.lengths[dim.symbol] = 1;
+    }
+  }
+  for (const PatternDeclaration& pattern : plan.patterns) {
+    const auto known = options.entries.find(pattern.name);
+    constexpr std::int64_t density = 10;  // one connection in so many, where nothing is known
+    sizes.entries.push_back(known != options.entries.end() ? known->second
+                                                           : pattern.senders * pattern.receivers / density);
+  }
+  return sizes;
+}
+
 double bytes_of(const Slot& slot, const PlanSizes& sizes) {
   const Type& type = slot.type;
   switch (slot.storage) {

@@ -1,4 +1,4 @@
-// What steps of a plan cost, by counting. Estimates for explain; nothing is decided by them.
+// What steps of a plan cost, by counting; passes/plan/cost_model.hpp makes times of it.
 //
 // Flops count what the arithmetic of ir/SEMANTICS.md asks for, for the batch's own samples: a multiply-add is
 // 2, integer or float, also where a kernel only adds or subtracts; every other operation is 1, functions
@@ -36,6 +36,10 @@ struct PlanSizes {
   std::map<char, std::int64_t> lengths;  // of axes with another letter
   std::vector<std::int64_t> entries;     // of the plan's patterns, in their order
 };
+
+/// Those that a plan is made for. Lengths of data sets and epochs matter to no step of a batch but as tables
+/// whose rows are read: they are 1.
+PlanSizes sizes_of(const Plan& plan, const PlanOptions& options);
 
 struct Cost {
   double flops = 0, bytes = 0;

@@ -207,6 +207,10 @@ class Parser {
       lexer_.next();
       s.threads = static_cast<Threads>(*threads);
     }
+    if (lexer_.accept("whole")) {
+      lexer_.expect("from");
+      s.whole_from = integer("a number of senders", 1, std::numeric_limits<std::int64_t>::max());
+    }
     if (lexer_.accept("covers")) s.covers = lexer_.take(TokenKind::string, "the values in quotes");
     if (lexer_.accept("why")) s.why = lexer_.take(TokenKind::string, "the reason in quotes");
   }

@@ -10,10 +10,12 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/target.hpp"
 #include "ir/graph.hpp"
 
 namespace relaxon {
@@ -110,6 +112,9 @@ struct Step {
   std::vector<SlotId> arguments, yielded;
   std::vector<Step> body;
   Threads threads = Threads::one;
+  // follow: the whole message is computed from so many changed senders on: of a sample through a dense
+  // weight, of a panel through a sparse one, the mean over the batch; 0: never.
+  std::int64_t whole_from = 0;
   std::string covers;  // values it computes, e.g. "%h1 %s1"
   std::string why;     // why this kernel
   bool operator==(const Step&) const = default;
@@ -133,8 +138,16 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
+/// What a plan's choices are made for. None of them changes a bit of what the plan computes, so a plan made
+/// for other batches, connections or machines is still right. The defaults give the same plan everywhere.
+struct PlanOptions {
+  Target target = {};
+  std::int64_t batch = 16;
+  std::map<std::string, std::int64_t> entries = {};  // connections, by the pattern's name; others: a tenth
+};
+
 /// Plans an optimised graph. Throws Error if the graph isn't one.
-Plan make_plan(const Graph& graph);
+Plan make_plan(const Graph& graph, const PlanOptions& options = {});
 
 /// The target of a margin step: of its inputs, after the messages if these are summed on the way, else before
 /// the field.

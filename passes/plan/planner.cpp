@@ -7,6 +7,7 @@
 #include "ir/rewriter.hpp"
 #include "ir/verify.hpp"
 #include "passes/analysis/message_of.hpp"
+#include "passes/plan/cost_model.hpp"
 #include "passes/plan/field_layout.hpp"
 #include "passes/plan/kernel_choice.hpp"
 #include "passes/plan/liveness.hpp"
@@ -19,8 +20,8 @@ namespace {
 /// Values and slots of one graph while its plan is made.
 class Planner {
  public:
-  explicit Planner(const Graph& graph)
-      : graph_(graph), last_uses_(graph), layout_(graph), slots_(graph.value_count()) {
+  Planner(const Graph& graph, const PlanOptions& options)
+      : graph_(graph), options_(options), last_uses_(graph), layout_(graph), slots_(graph.value_count()) {
     plan_.name = graph.name();
     plan_.fixed_bits = graph.fixed_bits();
     plan_.patterns = graph.patterns();
@@ -34,7 +35,9 @@ class Planner {
                                                                     "result of the graph", plan_.steps)});
     }
     assign_live_ranges(plan_);
-    share_work(plan_);
+    const CostModel model(plan_, sizes_of(plan_, options_), options_.target);
+    choose_whole(model, plan_.steps);
+    share_work(plan_, model, options_.target.cores);
     return std::move(plan_);
   }
 
@@ -355,7 +358,15 @@ class Planner {
     steps.push_back(std::move(step));
   }
 
+  static void choose_whole(const CostModel& model, std::vector<Step>& steps) {
+    for (Step& step : steps) {
+      if (step.kernel == Kernel::follow) step.whole_from = model.follow(step).whole_from();
+      choose_whole(model, step.body);
+    }
+  }
+
   const Graph& graph_;
+  const PlanOptions& options_;
   LastUses last_uses_;
   FieldLayout layout_;
   Plan plan_;
@@ -371,9 +382,9 @@ std::vector<std::string> Plan::pattern_names() const {
   return names;
 }
 
-Plan make_plan(const Graph& graph) {
+Plan make_plan(const Graph& graph, const PlanOptions& options) {
   verify(graph, Stage::optimised);
-  return Planner(graph).run();
+  return Planner(graph, options).run();
 }
 
 SlotId margin_target(const Plan& plan, const Step& step) {

@@ -5,46 +5,13 @@
 namespace relaxon {
 namespace {
 
-// What a barrier costs, in work: a tenth of a microsecond.
-constexpr std::int64_t least_units = 256;         // of steps that touch each unit of a batch once
-constexpr std::int64_t least_connections = 8192;  // of steps that touch each connection
-
-bool pays(const Plan& plan, const Step& step) {
-  const auto input = [&](std::size_t i) -> const Slot& { return plan.slot(step.inputs.at(i)); };
-  // A sparse weight's entries aren't known here: it is large, or it wouldn't be sparse.
-  const auto weight_pays = [](const Slot& weight) {
-    const Type& type = weight.type;
-    if (type.dims[1].length < 2 * 64) return false;
-    return type.entries.kind == Entries::Kind::sparse ||
-           type.dims[0].length * type.dims[1].length >= least_connections;
-  };
-  switch (step.kernel) {
-    case Kernel::exact:
-    case Kernel::real: return weight_pays(input(1));
-    case Kernel::advance:
-    case Kernel::follow: return weight_pays(input(3));
-    case Kernel::quantise:
-    case Kernel::subtract: return weight_pays(input(0));
-    case Kernel::update: {
-      const Type& type = input(0).type;
-      return type.entries.kind == Entries::Kind::sparse ||
-             type.dims[0].length * type.dims[1].length >= least_connections;
-    }
-    case Kernel::gather:
-      return holds_fields(plan.slot(step.outputs[0]).storage) &&
-             plan.slot(step.outputs[0]).type.units() >= least_units;
-    case Kernel::to_fields:
-    case Kernel::sum:
-    case Kernel::sign:
-    case Kernel::margin: return plan.slot(step.outputs[0]).type.units() >= least_units;
-    default: return false;
-  }
-}
-
-void share_by_columns(const Plan& plan, std::vector<Step>& steps) {
+void share_by_columns(const Plan& plan, const CostModel& model, int threads,
+                      const std::vector<StepRates>& rates, std::size_t& position, std::vector<Step>& steps) {
   for (Step& step : steps) {
-    if (pays(plan, step)) step.threads = Threads::columns;
-    share_by_columns(plan, step.body);
+    const StepRates& own = rates.at(position++);
+    if (can_share(plan, step) && model.shared_us(step, own, threads) < model.run_us(step, own))
+      step.threads = Threads::columns;
+    share_by_columns(plan, model, threads, rates, position, step.body);
   }
 }
 
@@ -75,7 +42,25 @@ bool only_counts(const Plan& plan, const Step& loop) {
 
 }  // namespace
 
-void share_work(Plan& plan) {
+bool can_share(const Plan& plan, const Step& step) {
+  switch (step.kernel) {
+    case Kernel::exact:
+    case Kernel::real:
+    case Kernel::advance:
+    case Kernel::follow:
+    case Kernel::quantise:
+    case Kernel::subtract:
+    case Kernel::update:
+    case Kernel::to_fields:
+    case Kernel::sum:
+    case Kernel::sign:
+    case Kernel::margin: return true;
+    case Kernel::gather: return holds_fields(plan.slot(step.outputs.at(0)).storage);
+    default: return false;
+  }
+}
+
+void share_work(Plan& plan, const CostModel& model, int threads) {
   const auto loops = std::count_if(plan.steps.begin(), plan.steps.end(),
                                    [](const Step& step) { return step.kernel == Kernel::loop; });
   for (Step& step : plan.steps) {
@@ -84,7 +69,9 @@ void share_work(Plan& plan) {
       return;
     }
   }
-  share_by_columns(plan, plan.steps);
+  if (threads < 2) return;
+  std::size_t position = 0;
+  share_by_columns(plan, model, threads, default_rates(plan), position, plan.steps);
 }
 
 }  // namespace relaxon

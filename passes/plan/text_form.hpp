@@ -19,7 +19,7 @@
 //     carries = "(" [value "=" value {"," value "=" value}] ")" ;
 //     until   = "until" "unchanged" "(" values ")" ;                     then notes and a body:
 //     body    = "{" {step} "yield" [values] "}" ;
-//     notes   = ["covers" string] ["why" string] ;
+//     notes   = ["threads" sharing] ["whole" "from" integer] ["covers" string] ["why" string] ;
 //
 // Names of slots are unique in the text; a slot's own name follows in quotes where it is another one. An op
 // is written where it isn't the kernel's usual one. Attributes are those of ir/SEMANTICS.md; correlations say

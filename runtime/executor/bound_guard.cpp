@@ -264,7 +264,9 @@ bool BoundGuard::fits_int32(const Memory& memory) {
       return sum < int32_limit;
     });
   };
-  if (all_fit(false) || all_fit(true)) return true;
+  if (all_fit(false)) return true;
+  ++checks_;
+  if (all_fit(true)) return true;
   wait_ = batches_on_int64;
   return false;
 }

@@ -29,6 +29,9 @@ class BoundGuard {
   /// Whether every field of the batch that follows is below 2^30 in magnitude.
   bool fits_int32(const Memory& memory);
 
+  /// How often the columns had to be added up to know.
+  std::int64_t checks() const { return checks_; }
+
   /// Bindings whose largest value matters: real-valued inputs.
   const std::vector<SlotId>& watched_bindings() const { return watched_; }
 
@@ -69,7 +72,8 @@ class BoundGuard {
   std::vector<double> largest_;             // of bindings
   std::vector<SlotId> watched_;
   bool unknown_ = false;  // a field of unknown size: always int64
-  int wait_ = 0;          // batches until a failed check is repeated
+  std::int64_t checks_ = 0;
+  int wait_ = 0;  // batches until a failed check is repeated
 };
 
 }  // namespace relaxon::executor

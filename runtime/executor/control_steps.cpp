@@ -105,9 +105,11 @@ class Loop final : public Runnable {
     c.frame.loops.back() = i;
     if (kernel_ != Kernel::loop) return;
     c.place(index_).own_tensor(DType::i32, {}).data<std::int32_t>()[0] = i;
+    const std::int64_t checks = c.guard.checks();
     c.frame.wide = !c.guard.fits_int32(c.memory);
     if (!c.statistics) return;
     ++c.statistics->batches;
+    c.statistics->bound_checks += c.guard.checks() - checks;
     c.statistics->wide_batches += c.frame.wide;
   }
 

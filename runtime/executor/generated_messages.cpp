@@ -196,14 +196,17 @@ class AdvanceStep final : public GeneratedStep {
  public:
   AdvanceStep(const Step& step, Function difference, std::unique_ptr<Runnable> table,
               std::unique_ptr<WholeMessage> whole)
-      : GeneratedStep(step, difference, std::move(table)), whole_(std::move(whole)) {}
+      : GeneratedStep(step, difference, std::move(table)),
+        whole_from_(step.whole_from),
+        whole_(std::move(whole)) {}
 
   bool call(Context& c, ThreadPart part) override {
     if (c.frame.wide) return false;
     const Place& q = c.place(inputs_[3]);
     std::byte* h = c.place(outputs_[0]).data;
     const SignsIn a = c.place(inputs_[1]).signs_in(c.frame), b = c.place(inputs_[2]).signs_in(c.frame);
-    if (whole_ && whole_is_cheaper(c, q, a, b) && whole_->call(c, q, c.place(inputs_[2]), h, part))
+    if (whole_ && wants_whole(c, q, whole_from_, changes_of(c, q, a, b)) &&
+        whole_->call(c, q, c.place(inputs_[2]), h, part))
       return true;
     Operands operands{q.data};
     if (q.index) {
@@ -218,6 +221,7 @@ class AdvanceStep final : public GeneratedStep {
   }
 
  private:
+  std::int64_t whole_from_;
   std::unique_ptr<WholeMessage> whole_;
 };
 

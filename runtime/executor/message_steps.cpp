@@ -84,13 +84,13 @@ std::unique_ptr<Runnable> make_exact(const Step& step) {
       });
 }
 
-/// acc + message(to) - message(from). Where the plan knows that acc is message(from), the whole message is
-/// computed instead as soon as so many senders differ that it costs less.
+/// acc + message(to) - message(from). Where acc is message(from), the plan says from how many senders on the
+/// whole message is computed instead.
 class Advance final : public SharedStep {
  public:
   Advance(const Step& step, Context& c)
       : SharedStep(step),
-        whole_allowed_(step.kernel == Kernel::follow),
+        whole_from_(step.whole_from),
         field_(step.inputs[0]),
         from_(step.inputs[1]),
         to_(step.inputs[2]),
@@ -98,7 +98,7 @@ class Advance final : public SharedStep {
     if (!c.statistics) return;
     statistics_ = c.statistics->follows.size();
     const auto& edge = std::get<MessageAttributes>(step.attributes).edge;
-    c.statistics->follows.push_back({edge ? to_string(*edge) : "", 0, 0});
+    c.statistics->follows.push_back({.edge = edge ? to_string(*edge) : ""});
   }
 
   void run(Context& c, ThreadPart part) override {
@@ -107,10 +107,11 @@ class Advance final : public SharedStep {
     const Place& q = c.place(q_);
     const SignsIn a = c.place(from_).signs_in(f);
     const SignsIn b = c.place(to_).signs_in(f);
-    const bool whole = whole_allowed_ && whole_is_cheaper(c, q, a, b);
-    if (c.statistics && part.first()) {
-      FollowStatistics& own = c.statistics->follows[statistics_];
-      ++(whole ? own.wholes : own.changes);
+    bool whole = false;
+    if (whole_from_ > 0 || c.statistics) {
+      const Changes changes = changes_of(c, q, a, b);
+      whole = wants_whole(c, q, whole_from_, changes);
+      if (c.statistics && part.first()) count(c, q, changes, whole);
     }
     if (whole) return exact_message(c, q, b, field.data, part);
     auto* narrow = field.as<std::int32_t>();
@@ -127,7 +128,17 @@ class Advance final : public SharedStep {
   }
 
  private:
-  bool whole_allowed_;
+  void count(Context& c, const Place& q, Changes changes, bool whole) {
+    FollowStatistics& own = c.statistics->follows[statistics_];
+    ++(whole ? own.wholes : own.changes);
+    if (whole) return;
+    own.senders += c.frame.batch * q.senders;
+    own.panel_senders += c.frame.panels * q.senders;
+    own.changed += changes.samples;
+    own.panel_changed += changes.units;
+  }
+
+  std::int64_t whole_from_;
   std::size_t statistics_ = 0;  // its place there
   SlotId field_, from_, to_, q_;
 };
@@ -271,12 +282,15 @@ class ToFields final : public SharedStep {
 
 }  // namespace
 
-bool whole_is_cheaper(const Context& c, const Place& q, SignsIn from, SignsIn to) {
-  const Changes changes = c.kernels.count_changes(from, to, c.frame.panels * q.senders);
-  // The whole of a dense message adds a row of q for every sender that is +1, its change one for every sample
-  // whose sender differs, from further away; sparse ones work on all samples of a panel.
-  return q.index ? changes.units * 3 > c.frame.panels * q.senders
-                 : changes.samples * 3 > c.frame.batch * q.senders;
+Changes changes_of(const Context& c, const Place& q, SignsIn from, SignsIn to) {
+  return c.kernels.count_changes(from, to, c.frame.panels * q.senders);
+}
+
+bool wants_whole(const Context& c, const Place& q, std::int64_t whole_from, Changes changes) {
+  if (whole_from == 0) return false;
+  // A dense weight's rows are added sample by sample, a sparse one's to all samples of a panel.
+  return q.index ? changes.units >= whole_from * c.frame.panels
+                 : changes.samples >= whole_from * c.frame.batch;
 }
 
 std::unique_ptr<Runnable> make_message_step(const Step& step, Context& c) {

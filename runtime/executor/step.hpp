@@ -85,8 +85,10 @@ std::unique_ptr<Runnable> make_reference_step(const Step& step, Context& context
 std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context,
                                               std::unique_ptr<Runnable> table);
 
-/// Whether a message through q is computed faster whole than by its change from one state to another.
-bool whole_is_cheaper(const Context& context, const Place& q, SignsIn from, SignsIn to);
+/// How two states of the senders of q differ.
+Changes changes_of(const Context& context, const Place& q, SignsIn from, SignsIn to);
+/// Whether so many of them do that the plan wants the whole message (Step::whole_from).
+bool wants_whole(const Context& context, const Place& q, std::int64_t whole_from, Changes changes);
 
 /// Takes the reports of an update or apply step.
 std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& step);

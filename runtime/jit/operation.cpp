@@ -131,6 +131,14 @@ Generated exact(const Step& step, const Plan& plan) {
   return result;
 }
 
+/// Whether the kernel table's update is the faster one: of dense weights where S is counted from bits, of
+/// sparse ones under plain descent. Nothing in these loops depends on a shape.
+bool table_updates_faster(const Update& o) {
+  const bool counted = o.u != Sender::Kind::bytes && o.u != Sender::Kind::real && o.v != Errors::Kind::real &&
+                       (o.u == Sender::Kind::signs || o.v == Errors::Kind::signs);
+  return o.sparse ? o.rule == StepRule::sgd : counted;
+}
+
 Generated update(const Step& step, const Plan& plan) {
   const auto& attributes = std::get<ApplyAttributes>(step.attributes);
   const auto at = static_cast<std::size_t>(moments_of(attributes.rule)) + 1;
@@ -150,6 +158,7 @@ Generated update(const Step& step, const Plan& plan) {
   o.fixed_diagonal =
       entries.kind == Entries::Kind::offdiag ||
       (o.sparse && plan.patterns.at(static_cast<std::size_t>(entries.pattern.index)).fixed_diagonal);
+  if (table_updates_faster(o)) return none("the kernel table's update is faster");
   return one(o);
 }
 

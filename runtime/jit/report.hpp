@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/stage_time.hpp"
+
 namespace relaxon::jit {
 
 struct CodeReport {
@@ -12,6 +14,7 @@ struct CodeReport {
   bool from_cache = false;
   std::string why;                    // why it had to be compiled; empty if it came from the cache
   std::vector<std::string> left_out;  // steps that the kernel table runs, "%m1-0: messages of ..."
+  std::vector<StageTime> stages;      // look-up, generate, codegen, link
 };
 
 /// Whether this build can generate code.

@@ -40,22 +40,6 @@ std::vector<std::int32_t> columns_by_length(std::span<const std::int32_t> offset
   return order;
 }
 
-std::string_view name_of(Isa isa) {
-  switch (isa) {
-    case Isa::x86_64: return "x86-64";
-    case Isa::avx2: return "avx2";
-    case Isa::avx512: return "avx512";
-  }
-  internal_error("unknown instruction set {}", static_cast<int>(isa));
-}
-
-std::optional<Isa> isa_named(std::string_view name) {
-  for (const Isa isa : all_isas) {
-    if (name_of(isa) == name) return isa;
-  }
-  return std::nullopt;
-}
-
 bool has_isa(Isa isa) {
   switch (isa) {
     case Isa::x86_64: return true;

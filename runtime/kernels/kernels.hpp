@@ -12,11 +12,12 @@
 // allocates, throws or touches memory beyond its arguments.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <string_view>
 #include <vector>
+
+#include "core/isa.hpp"
 
 namespace relaxon {
 
@@ -249,14 +250,16 @@ struct KernelTable {
   /// out[k] += sum over senders of |q|, in int64.
   void (*column_sums_dense)(DenseWeight<const std::int32_t> q, std::int64_t* out);
   void (*column_sums_sparse)(SparseWeight<const std::int32_t> q, std::int64_t* out);
+
+  // What registers and caches can do, for targets. Each returns a number that depends on all it has done.
+  /// `rounds` times peak_operations additions of int32, or multiply-adds of float32, in registers.
+  std::uint32_t (*peak_adds)(std::int64_t rounds);
+  float (*peak_fmas)(std::int64_t rounds);
+  /// Reads n bytes (a multiple of 1024) in order.
+  std::uint32_t (*read_all)(const std::byte* bytes, std::int64_t n);
+  std::int64_t peak_operations;
 };
 
-/// Instruction sets with a table of their own, slowest first. avx2: AVX2, FMA, BMI1, BMI2, POPCNT; avx512:
-/// those and AVX-512 F, BW, DQ, VL, VPOPCNTDQ and VNNI (Ice Lake, Zen 4 and later).
-enum class Isa : std::uint8_t { x86_64, avx2, avx512 };
-
-std::string_view name_of(Isa isa);
-std::optional<Isa> isa_named(std::string_view name);
 /// Whether this machine can run an instruction set's table.
 bool has_isa(Isa isa);
 /// The fastest of them that this machine has.

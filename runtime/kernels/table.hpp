@@ -5,6 +5,7 @@
 #include "runtime/kernels/dense_update.hpp"
 #include "runtime/kernels/epilogues.hpp"
 #include "runtime/kernels/gather.hpp"
+#include "runtime/kernels/peaks.hpp"
 #include "runtime/kernels/real_messages.hpp"
 #include "runtime/kernels/row_messages.hpp"
 #include "runtime/kernels/sparse_update.hpp"
@@ -56,6 +57,10 @@ constexpr KernelTable table_of_this_source() {
       .apply = apply,
       .column_sums_dense = column_sums_dense,
       .column_sums_sparse = column_sums_sparse,
+      .peak_adds = peak_adds,
+      .peak_fmas = peak_fmas,
+      .read_all = read_all,
+      .peak_operations = peak_chains * words,
   };
 }
 

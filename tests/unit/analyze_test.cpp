@@ -42,23 +42,30 @@ Network chain() {
 
 TEST_CASE("times stand beside the steps they are of", "[analyze][explain]") {
   Target target;
-  target.flops_per_second = 1e9;
-  target.bytes_per_second = 1e9;
+  target.fmas = 0.5;
+  target.l2_rate = 1;
   PlanExplanation p = explain(parse_plan(plan_text, "p.rx"), {16, {}, {}}, target);
   REQUIRE(p.steps.size() == 4);
   // Ten batches; the scan's 80 us hold 60 us of its body.
-  add_times(p, {{10, 1e-4}, {10, 8e-4}, {25, 4e-4}, {25, 2e-4}}, 10);
+  const std::vector<Profile::StepTime> times{{10, 1e-4}, {10, 8e-4}, {25, 4e-4}, {25, 2e-4}};
+  add_times(p, times, 10, target);
   CHECK(*p.steps[0].measured_us == Approx(10));
   CHECK(*p.steps[1].measured_us == Approx(20));
   CHECK(*p.steps[2].measured_us == Approx(40));
   CHECK(*p.steps[3].measured_us == Approx(20));
   CHECK(*p.steps[2].runs == Approx(2.5));
-  CHECK(*p.steps[2].roofline == Approx(*p.steps[2].estimated_us * 2.5 / 40));
+  // Both rates are 1 a ns.
+  CHECK(*p.steps[2].roofline == Approx(std::max(p.steps[2].flops, p.steps[2].bytes) / 1000 * 2.5 / 40));
   const Explanation e{target, 16, p, {}};
   const std::string text = to_text(e);
   CHECK(text.find("measured 40 us in 2.5 runs, ") != std::string::npos);
   CHECK(text.find("train, measured: 90.0 us a batch\n") != std::string::npos);
-  CHECK_THROWS_AS(add_times(p, {{1, 1}}, 1), InternalError);
+  CHECK_THROWS_AS(add_times(p, {{1, 1}}, 1, target), InternalError);
+  // A clock that takes 1 us: each run was timed, and the scan timed its body.
+  add_times(p, times, 10, target, 1e-6);
+  CHECK(*p.steps[0].measured_us == Approx(9));
+  CHECK(*p.steps[1].measured_us == Approx(14));
+  CHECK(*p.steps[2].measured_us == Approx(37.5));
 }
 
 TEST_CASE("a profile counts the runs of every step of the plan", "[analyze]") {

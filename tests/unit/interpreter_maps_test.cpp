@@ -54,7 +54,7 @@ Image padded_for(const Image& from, std::int64_t kh, std::int64_t kw, const std:
   return mode == "none" ? from : padded(from, kh / 2, kw / 2, mode);
 }
 
-struct Kernel {
+struct Taps {
   std::int64_t height, width, in, out;
   std::vector<float> values;
   float at(std::int64_t y, std::int64_t x, std::int64_t c, std::int64_t k) const {
@@ -64,12 +64,12 @@ struct Kernel {
   std::string type() const { return fmt::format("f32[{},{},{},{}]", height, width, in, out); }
 };
 
-Kernel numbered_kernel(std::int64_t h, std::int64_t w, std::int64_t in, std::int64_t out) {
+Taps numbered_kernel(std::int64_t h, std::int64_t w, std::int64_t in, std::int64_t out) {
   return {h, w, in, out, numbered(h * w, in, out, 5).values};
 }
 
 /// Windows of the image that fit, `stride` apart.
-Image valid(Image x, const Kernel& w, std::int64_t sy, std::int64_t sx, std::int64_t groups,
+Image valid(Image x, const Taps& w, std::int64_t sy, std::int64_t sx, std::int64_t groups,
             std::int64_t dilation = 1) {
   Image y((x.height - (w.height - 1) * dilation - 1) / sy + 1,
           (x.width - (w.width - 1) * dilation - 1) / sx + 1, w.out);
@@ -112,7 +112,7 @@ TEST_CASE("convolutions of every padding, stride and group", "[interpreter][maps
         for (const auto& [kh, kw] : {std::pair{3, 3}, std::pair{2, 4}, std::pair{1, 5}}) {
           INFO(mode << " groups " << groups << " stride " << sy << "x" << sx << " kernel " << kh << "x"
                     << kw);
-          const Kernel w = numbered_kernel(kh, kw, 4 / groups, 4);
+          const Taps w = numbered_kernel(kh, kw, 4 / groups, 4);
           const std::string map =
               fmt::format("conv stride={}x{} groups={}{}", sy, sx, groups, padding_word(mode));
           CHECK(message(x, w.type(), w.tensor(), map) ==
@@ -129,7 +129,7 @@ TEST_CASE("transposed convolutions", "[interpreter][maps]") {
     for (const std::int64_t stride : {1, 2, 3}) {
       for (const auto& [kh, kw] : {std::pair{3, 3}, std::pair{2, 3}, std::pair{1, 2}}) {
         INFO(mode << " stride " << stride << " kernel " << kh << "x" << kw);
-        const Kernel w = numbered_kernel(kh, kw, 2, 3);
+        const Taps w = numbered_kernel(kh, kw, 2, 3);
         const Image far = padded(padded_for(x, kh, kw, mode), kh - 1, kw - 1, "constant");
         const std::string map = fmt::format("convt stride={}x{}{}", stride, stride, padding_word(mode));
         CHECK(message(x, w.type(), w.tensor(), map) == valid(far, w, 1, 1, 1, stride).tensor());
@@ -141,7 +141,7 @@ TEST_CASE("transposed convolutions", "[interpreter][maps]") {
 TEST_CASE("exact convolutions are those of the rounded kernel", "[interpreter][maps]") {
   Image x = numbered(4, 4, 2, 3);
   for (float& v : x.values) v = v > 2 ? 1.0f : v < -2 ? -1.0f : 0.0f;
-  const Kernel w = numbered_kernel(3, 3, 2, 2);
+  const Taps w = numbered_kernel(3, 3, 2, 2);
   std::vector<int> values(x.values.begin(), x.values.end());
   const std::string text = "graph \"g\" fixed 20 %x = input \"x\" : tern" + x.type() +
                            " %w = param \"w\" : " + w.type() +
@@ -155,11 +155,11 @@ TEST_CASE("correlations of convolutions are sums over windows", "[interpreter][m
   for (const std::string& mode : modes) {
     for (const std::int64_t groups : {1, 2}) {
       INFO(mode << " groups " << groups);
-      const Kernel shape = numbered_kernel(3, 3, 4 / groups, 4);
+      const Taps shape = numbered_kernel(3, 3, 4 / groups, 4);
       Image from = padded_for(x, 3, 3, mode);
       Image v = valid(from, shape, 2, 1, groups);
       v = numbered(v.height, v.width, v.channels, 6);
-      Kernel s = shape;
+      Taps s = shape;
       for (std::size_t e = 0; e < s.values.size(); ++e) {
         const auto i = static_cast<std::int64_t>(e);
         const std::int64_t k = i % 4, c = i / 4 % s.in, b = i / (4 * s.in) % 3, a = i / (12 * s.in);
@@ -215,7 +215,7 @@ TEST_CASE("majorities", "[interpreter][maps]") {
   for (const std::string& mode : modes) {
     INFO(mode);
     Image from = padded_for(x, 3, 2, mode);
-    Kernel ones{3, 2, 1, 3, std::vector<float>(18, 1.0f)};
+    Taps ones{3, 2, 1, 3, std::vector<float>(18, 1.0f)};
     Image sums = valid(from, ones, 2, 1, 3);
     std::vector<int> expected;
     for (const float s : sums.values) expected.push_back(s > 0 ? 1 : -1);

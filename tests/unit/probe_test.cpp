@@ -11,6 +11,7 @@
 #include "passes/plan/plan.hpp"
 #include "runtime/recording.hpp"
 #include "runtime/session.hpp"
+#include "runtime/target.hpp"
 #include "tests/support/network_file_text.hpp"
 
 namespace relaxon {

@@ -161,11 +161,15 @@ bool available() { return true; }
 Compiled compile(const std::vector<NamedOperation>& operations, Isa isa, const CodeCache& cache) {
   Compiled result;
   result.report.functions = static_cast<std::int64_t>(operations.size());
+  StageClock clock;
+  const auto done = [&](const char* stage) { result.report.stages.push_back({stage, clock.lap()}); };
   const std::string key = key_of(operations, isa);
   CodeCache::Found found = cache.find(key);
+  done("look-up");
   if (found.code) {
     try {
       result.code = std::make_unique<LinkedCode>(operations, *found.code);
+      done("link");
       result.report.from_cache = true;
       return result;
     } catch (const Error&) {
@@ -176,9 +180,13 @@ Compiled compile(const std::vector<NamedOperation>& operations, Isa isa, const C
   const auto machine = target_machine(isa);
   llvm::LLVMContext context;
   const auto module = make_module(context, *machine, operations, isa);
+  done("generate");
   const std::string object = assemble(*machine, *module, llvm::CodeGenFileType::ObjectFile);
+  done("codegen");
   result.code = std::make_unique<LinkedCode>(operations, object);
+  done("link");
   cache.store(key, object);
+  done("store");
   return result;
 }
 

@@ -1,0 +1,394 @@
+#include "passes/plan/cost_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/error.hpp"
+
+namespace relaxon {
+namespace {
+
+constexpr double panel = 16;          // samples of a panel
+constexpr double unit_block = 64;     // units that threads don't share
+constexpr double few_receivers = 16;  // of dense messages that are summed by lane
+
+double ceil_to(double n, double unit) { return std::ceil(n / unit) * unit; }
+
+bool is_table(const Type& type) {
+  return std::any_of(type.dims.begin(), type.dims.end(),
+                     [](const Dim& d) { return d.is_symbolic() && d != batch_dim; });
+}
+
+/// The steps of a batch: the body of the loop over batches, or all of them.
+const std::vector<Step>& batch_steps(const Plan& plan) {
+  const auto loop = std::find_if(plan.steps.begin(), plan.steps.end(),
+                                 [](const Step& step) { return step.kernel == Kernel::loop; });
+  return loop == plan.steps.end() ? plan.steps : loop->body;
+}
+
+}  // namespace
+
+/// Nanoseconds of one step.
+class StepTime {
+ public:
+  StepTime(const CostModel& model, const Step& step)
+      : plan_(model.plan_),
+        step_(step),
+        sizes_(model.sizes_),
+        target_(model.target_),
+        working_set_(model.working_set_),
+        shuffled_(model.shuffled_),
+        samples_(static_cast<double>(sizes_.batch)),
+        lanes_(ceil_to(samples_, panel)),
+        floats_(target_.vector_floats()) {}
+
+  /// What doesn't get less where threads share the step: being called, looking for changes.
+  double alone(const StepRates& rates) const {
+    constexpr double call = 25;
+    if (step_.kernel == Kernel::follow || step_.kernel == Kernel::advance) return call + scan_ns();
+    return call + misses() / std::max(rates.runs, 1.0);
+  }
+
+  double work(const StepRates& rates) const {
+    switch (step_.kernel) {
+      case Kernel::zero: return slot_bytes(step_.outputs[0]) / rate_of(step_.outputs[0], target_.l2_rate);
+      case Kernel::copy:
+      case Kernel::load:
+      case Kernel::store:
+        return 2 * slot_bytes(step_.outputs[0]) / rate_of(step_.outputs[0], target_.l2_rate);
+      case Kernel::turn: return cycles(0.4 * values(out()));
+      case Kernel::slice: return cycles(100 + samples_) + (misses() > 0 ? target_.latency / 2 : 0);
+      case Kernel::take_row: return cycles(120);
+      case Kernel::gather_index: return cycles(300 + 2 * samples_) + (shuffled_ ? 1.5 * target_.latency : 0);
+      case Kernel::gather: return gather();
+      case Kernel::quantise: return entries(0) * std::max(4 / weight_rate(), 8 / (0.8 * target_.l2_rate));
+      case Kernel::exact: return whole(1);
+      case Kernel::real: return real();
+      case Kernel::advance:
+      case Kernel::follow: return carried(rates);
+      case Kernel::to_fields: return 8 * values(out()) / (0.8 * target_.l2_rate);
+      case Kernel::to_reals: return cycles((by_sample(step_.inputs[0]) ? 16 : 3) * values(out()));
+      case Kernel::sum: return sum(0.4);
+      case Kernel::sign: return sum(0.12);
+      case Kernel::margin: return margin();
+      case Kernel::correlate: return correlate(rates);
+      case Kernel::subtract: return 12 * entries(0) / (0.8 * target_.l2_rate);
+      case Kernel::apply: return apply();
+      case Kernel::update: return update(rates);
+      case Kernel::hits: return cycles(150 + 1.5 * values(type(step_.inputs[1])));
+      case Kernel::scan:
+      case Kernel::loop: return iterations(rates);
+      case Kernel::probe: return 2 * slot_bytes(step_.inputs[0]) / target_.l3_rate;
+      case Kernel::reference: return cycles(500 + 3 * cost_of(plan_, step_, sizes_).flops);
+    }
+    internal_error("unknown kernel {}", static_cast<int>(step_.kernel));
+  }
+
+  CostModel::Follow follow() const {
+    const double scale = by_columns(3) ? lanes_ / panel : samples_;
+    constexpr double usual_together = 1.5;  // where so many change that the whole comes near
+    return {whole(3), scan_ns(), sender(usual_together), scale, senders(3)};
+  }
+
+  /// The largest part of the step's units that one of so many threads gets.
+  double share(int threads) const {
+    if (step_.kernel == Kernel::update && !by_columns(0)) return 1.0 / threads;
+    const double blocks = std::ceil(static_cast<double>(units()) / unit_block);
+    return std::ceil(blocks / threads) / blocks;
+  }
+
+ private:
+  const Type& type(SlotId id) const { return plan_.slot(id).type; }
+  const Type& out() const { return type(step_.outputs.at(0)); }
+  Storage storage(std::size_t i) const { return plan_.slot(step_.inputs.at(i)).storage; }
+  bool by_sample(SlotId id) const { return plan_.slot(id).storage == Storage::field_rows; }
+  bool by_columns(std::size_t i) const {
+    return storage(i) == Storage::columns || storage(i) == Storage::columns_fixed;
+  }
+  double slot_bytes(SlotId id) const { return bytes_of(plan_.slot(id), sizes_); }
+  std::int64_t units() const {
+    const Type& t =
+        step_.kernel == Kernel::quantise || step_.kernel == Kernel::update ? type(step_.inputs[0]) : out();
+    return t.entries.kind == Entries::Kind::sparse || t.rank() < 2 ? t.dims.back().length : t.units();
+  }
+
+  double cycles(double n) const { return n / target_.clock; }
+  double adds(double registers) const { return registers * floats_ / target_.adds; }
+  double fmas(double registers) const { return registers * floats_ / target_.fmas; }
+  /// Registers of lanes in a panel, of receivers in a row.
+  double strips() const { return panel / floats_; }
+  double panels() const { return lanes_ / panel; }
+
+  /// Numbers of a value, of every lane of its panels.
+  double values(const Type& t) const { return static_cast<double>(t.units()) * lanes_; }
+
+  /// Bytes per ns at which a slot arrives or goes, at most `most`.
+  double rate_of(SlotId id, double most) const { return std::min(most, target_.rate(slot_bytes(id))); }
+  /// The same of weights: everything else of the batch comes between two uses.
+  double weight_rate() const { return std::min(target_.l2_rate, target_.rate(working_set_)); }
+
+  /// A step's first run finds neither its code nor its operands where the last batch left them.
+  double misses() const {
+    if (working_set_ <= static_cast<double>(target_.l2)) return 0;
+    return (working_set_ <= static_cast<double>(target_.l3) ? 0.25 : 2.5) * target_.latency;
+  }
+
+  double entries(std::size_t i) const {
+    const Type& t = type(step_.inputs.at(i));
+    if (by_columns(i)) return pattern_entries(t);
+    return senders(i) * ceil_to(receivers(i), panel);
+  }
+  double pattern_entries(const Type& t) const {
+    return static_cast<double>(sizes_.entries.at(static_cast<std::size_t>(t.entries.pattern.index)));
+  }
+  double senders(std::size_t i) const {
+    return static_cast<double>(type(step_.inputs.at(i)).dims.at(0).length);
+  }
+  double receivers(std::size_t i) const {
+    return static_cast<double>(type(step_.inputs.at(i)).dims.at(1).length);
+  }
+
+  double gather() const {
+    const double n = values(out());
+    // Rows that nobody fetches ahead.
+    const double rows = shuffled_ && is_table(type(step_.inputs[0])) ? samples_ * target_.latency / 2 : 0;
+    const double table = is_table(type(step_.inputs[0])) ? 0 : slot_bytes(step_.inputs[0]) / weight_rate();
+    switch (plan_.slot(step_.outputs[0]).storage) {
+      case Storage::bytes: return rows + cycles(0.7 * n);
+      case Storage::signs: return rows + cycles(300 + n);
+      case Storage::pair: return rows + cycles(800 + 3 * n);
+      case Storage::field_rows: return rows + table + cycles(0.5 * n);
+      case Storage::fields: return rows + table + cycles(1.3 * n);
+      default: return rows + cycles(2 * n);
+    }
+  }
+
+  /// Looking for senders that differ.
+  double scan_ns() const { return cycles(200 + senders(3) * panels()); }
+
+  /// An exact message of +-1 senders through the weight of input i, every sender.
+  double whole(std::size_t i) const {
+    if (by_columns(i)) return cycles(2.3 * entries(i) * panels() * strips());
+    const double d = senders(i), k = receivers(i);
+    if (k <= few_receivers) return cycles(1.2 * d * ceil_to(k, 4) * panels() * strips());
+    // Each sample adds the rows of the half of the senders that is +1; once all rows are added up.
+    const double registers = ceil_to(k, panel) / floats_;
+    const double added = (samples_ * d / 2 + panels() * d) * registers;
+    const double fetched = 4 * d * ceil_to(k, panel);
+    const double arrival = fetched > static_cast<double>(target_.l2) / 2 ? fetched / weight_rate() : 0;
+    return std::max(adds(added), added * 4 * floats_ / target_.l1_rate) + arrival;
+  }
+
+  /// What one changed sender costs: of a sample, or of a panel in which `together` samples change at once.
+  double sender(double together) const {
+    if (by_columns(3)) return cycles(10 + 9 * entries(3) / senders(3) * std::min(together, 2.5));
+    const double row = 4 * ceil_to(receivers(3), panel);
+    // Rows that were fetched for another sample or iteration are still near.
+    const double far = std::min(target_.l2_rate, target_.rate(row * senders(3)));
+    const double arrival = row / 2 * (1 / target_.l2_rate + 1 / far);
+    return cycles(15) + std::max(adds(row / 4 / floats_), row / target_.l1_rate) + arrival;
+  }
+
+  double carried(const StepRates& rates) const {
+    const double changed = rates.changed * samples_ * senders(3);
+    const double panel_changed = std::max(rates.panel_changed * panels() * senders(3), changed / panel);
+    const double count = by_columns(3) ? panel_changed : changed;
+    const double together = panel_changed > 0 ? changed / panel_changed : 1;
+    return rates.whole * whole(3) + (1 - rates.whole) * count * sender(std::max(together, 1.0));
+  }
+
+  double real() const {
+    const double n = entries(1) * panels() * strips(), k = receivers(1);
+    if (by_columns(1)) return cycles(2.2 * n + 6.5 * k * panels() * strips());
+    const double fetched = 4 * entries(1) / weight_rate();
+    const double numbers = 4 * senders(1) * lanes_;  // read once for every 16 receivers
+    return std::max(fmas(n), cycles(n)) + fetched + numbers * std::ceil(k / 16) / target_.rate(numbers);
+  }
+
+  std::size_t messages() const {
+    std::size_t count = 0;
+    for (const SlotId id : step_.inputs) count += holds_fields(plan_.slot(id).storage) ? 1 : 0;
+    return count;
+  }
+  bool any_by_sample() const {
+    return std::any_of(step_.inputs.begin(), step_.inputs.end(), [&](SlotId id) { return by_sample(id); });
+  }
+
+  /// Messages added up, `rest` cycles a value for what becomes of them.
+  double sum(double rest) const {
+    const double n = values(out()), m = static_cast<double>(messages());
+    if (any_by_sample()) return cycles((rest + 0.15 * m) * n * 16 / floats_);
+    return std::max(cycles(0.1 * m * n * 16 / floats_),
+                    4 * m * n / std::min(target_.l2_rate, target_.rate(4 * m * n)));
+  }
+  double margin() const {
+    const bool pair = plan_.slot(step_.outputs[0]).storage == Storage::pair;
+    const double own = pair ? 2 * values(out()) : 0.4 * values(out());
+    return cycles(own) + sum(0.3);
+  }
+
+  /// Cycles that a register of S takes.
+  double correlation_cycles(std::size_t u) const {
+    const Storage sender = storage(u), error = storage(u + 1);
+    if (sender == Storage::reals || error == Storage::reals) return 40 * panels();
+    const bool pair = sender == Storage::pair || error == Storage::pair;
+    if (sender == Storage::bytes) return (pair ? 40 : 21) * panels();
+    return (pair ? 12 : 4) * panels() * (target_.isa == Isa::avx512 ? 1 : 2);
+  }
+  double step_fmas() const {
+    switch (std::get<ApplyAttributes>(step_.attributes).rule) {
+      case ApplyRule::sgd: return 5;
+      case ApplyRule::momentum: return 8;
+      case ApplyRule::nesterov: return 10;
+      case ApplyRule::adam: return 25;
+      case ApplyRule::adamw: return 28;
+    }
+    return 25;
+  }
+  std::size_t moments() const {
+    return static_cast<std::size_t>(moments_of(std::get<ApplyAttributes>(step_.attributes).rule));
+  }
+  /// Weights and moments, there and back.
+  double parameters_ns(double share) const {
+    return share * 4 * static_cast<double>(moments() + 1) * entries(0) / weight_rate();
+  }
+
+  double apply() const {
+    return std::max(fmas(step_fmas() * entries(0) / floats_), parameters_ns(1)) +
+           4 * entries(0) / weight_rate();
+  }
+
+  double update(const StepRates& rates) const {
+    const std::size_t u = moments() + 1;
+    if (by_columns(0)) return update_columns(rates, u);
+    const double rows = senders(0), registers = ceil_to(receivers(0), panel) / floats_;
+    const bool in_registers =
+        storage(u) == Storage::signs && storage(u + 1) == Storage::signs && panels() == 1;
+    const double correlation = correlation_cycles(u);
+    const double step = rows * registers * (cycles(correlation) + fmas(step_fmas()));
+    return std::max(step, parameters_ns(1)) + cycles(rows * (in_registers ? 12 : 70));
+  }
+
+  /// Columns without an error only decay; the others are put together entry by entry.
+  double update_columns(const StepRates& rates, std::size_t u) const {
+    const double columns = receivers(0), erring = rates.erring * columns;
+    const double registers = std::ceil(entries(0) / columns / floats_);
+    const double gathered = storage(u) == Storage::bytes ? 26 : 38;
+    const double each =
+        cycles((gathered * panels() + correlation_cycles(u)) * floats_ / 16) + fmas(step_fmas());
+    const bool moves = moments() > 0;
+    const double silent = (1 - rates.erring) * entries(0);
+    const double decay = moves ? fmas(step_fmas() * silent / floats_) : 0;
+    return erring * (cycles(50) + registers * each) + cycles(3 * columns) +
+           std::max(decay, 2 * parameters_ns(1 - rates.erring));
+  }
+
+  double correlate(const StepRates& rates) const {
+    const Type& s = out();
+    const bool sparse = plan_.slot(step_.outputs[0]).storage == Storage::columns;
+    const double n = sparse ? pattern_entries(s)
+                            : static_cast<double>(s.dims.at(0).length) *
+                                  ceil_to(static_cast<double>(s.dims.at(1).length), panel);
+    const double gathered = sparse ? 38 * rates.erring : 0;
+    return n / floats_ * cycles(correlation_cycles(0) + gathered) + 4 * n / weight_rate();
+  }
+
+  /// What a scan does itself: carries that start elsewhere, what each iteration leaves, whether it changed.
+  double iterations(const StepRates& rates) const {
+    double ns = cycles(100) * rates.iterations;
+    const auto moved = [&](SlotId from, SlotId to) {
+      return from == to ? 0 : 2 * slot_bytes(to) / std::min(target_.l2_rate, target_.rate(slot_bytes(to)));
+    };
+    for (std::size_t c = 0; c < step_.outputs.size(); ++c) {
+      ns += moved(step_.inputs[c + 1], step_.outputs[c]);
+      // States that change are compared, too.
+      ns += 2 * rates.iterations * moved(step_.yielded[c], step_.outputs[c]);
+    }
+    return ns;
+  }
+
+  const Plan& plan_;
+  const Step& step_;
+  const PlanSizes& sizes_;
+  const Target& target_;
+  double working_set_;
+  bool shuffled_;
+  double samples_, lanes_, floats_;
+};
+
+std::vector<StepRates> default_rates(const Plan& plan,
+                                     const std::map<std::string, std::int64_t>& iterations) {
+  std::vector<StepRates> all;
+  std::size_t scans = 0;
+  double runs = 1, changed = 0, whole = 0;
+  const auto visit = [&](const auto& self, const std::vector<Step>& steps) -> void {
+    for (const Step& step : steps) {
+      const std::size_t own = all.size();
+      all.push_back({.runs = runs});
+      if (step.kernel == Kernel::follow || step.kernel == Kernel::advance) {
+        all[own].changed = changed;
+        all[own].panel_changed = 1 - std::pow(1 - changed, panel);
+        if (step.kernel == Kernel::follow) all[own].whole = whole;
+      }
+      if (step.kernel == Kernel::loop) scans = 0;
+      if (step.kernel == Kernel::scan) {
+        constexpr double settled[] = {6, 5, 3};
+        const double outside = runs;
+        runs = settled[std::min<std::size_t>(scans, 2)];
+        const auto known = iterations.find(plan.slot(step.inputs.at(0)).name);
+        if (known != iterations.end()) runs = std::min(runs, static_cast<double>(known->second));
+        changed = scans < 2 ? 0.017 : 0.0005;
+        whole = scans == 0 && runs > 0 ? 1 / runs : 0;
+        all[own].iterations = runs;
+        runs *= outside;
+        ++scans;
+        self(self, step.body);
+        runs = outside;
+      } else {
+        self(self, step.body);
+      }
+    }
+  };
+  visit(visit, plan.steps);
+  return all;
+}
+
+CostModel::CostModel(const Plan& plan, PlanSizes sizes, Target target)
+    : plan_(plan), sizes_(std::move(sizes)), target_(target) {
+  std::set<SlotId> seen;
+  for_each_step(batch_steps(plan), [&](const Step& step, int) {
+    shuffled_ = shuffled_ || step.kernel == Kernel::update || step.kernel == Kernel::apply;
+    for (const std::vector<SlotId>* slots : {&step.inputs, &step.outputs}) {
+      for (const SlotId id : *slots) {
+        if (!is_table(plan.slot(id).type) && seen.insert(id).second)
+          working_set_ += bytes_of(plan.slot(id), sizes_);
+      }
+    }
+  });
+}
+
+double CostModel::run_us(const Step& step, const StepRates& rates) const {
+  const StepTime time(*this, step);
+  return (time.alone(rates) + time.work(rates)) / 1000;
+}
+
+double CostModel::shared_us(const Step& step, const StepRates& rates, int threads) const {
+  const StepTime time(*this, step);
+  const double barriers = step.kernel == Kernel::real ? 3 : 1;
+  return (time.alone(rates) + time.work(rates) * time.share(threads) + barriers * target_.barrier) / 1000;
+}
+
+CostModel::Follow CostModel::follow(const Step& step) const {
+  Follow f = StepTime(*this, step).follow();
+  f.whole_us /= 1000;
+  f.change_us /= 1000;
+  f.sender_us /= 1000;
+  return f;
+}
+
+std::int64_t CostModel::Follow::whole_from() const {
+  return std::llround(std::clamp(whole_us / (sender_us * scale), 1.0, std::max(senders, 1.0)));
+}
+
+}  // namespace relaxon
