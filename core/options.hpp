@@ -14,4 +14,11 @@ std::optional<std::string> environment(const char* name);
 /// nullopt: nowhere, as with RELAXON_CACHE=off, or without a home. The folder need not exist.
 std::optional<std::filesystem::path> code_cache_folder();
 
+/// Who is told the names of generated functions: RELAXON_SYMBOLS is a list of `perf` (a map for perf report)
+/// and `gdb` (registration with debuggers). Throws Error for anything else.
+struct SymbolListeners {
+  bool perf = false, gdb = false;
+};
+SymbolListeners symbol_listeners();
+
 }  // namespace relaxon

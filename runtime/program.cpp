@@ -6,7 +6,7 @@
 #include "passes/plan/plan.hpp"
 #include "runtime/executor/executor.hpp"
 #include "runtime/interpreter/interpreter.hpp"
-#include "runtime/jit/code.hpp"
+#include "runtime/jit/library.hpp"
 
 namespace relaxon {
 namespace {
@@ -34,7 +34,10 @@ std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
       const Isa isa = options.isa.value_or(best_isa());
       Plan plan = make_plan(optimise(lowered, {options.passes, {}}));
       ExecutorOptions how{options.team, options.statistics, options.profile, {}};
-      if (options.backend == Backend::jit) how.generated = jit::compile(plan, isa, options.cache);
+      if (options.backend == Backend::jit) {
+        const auto library = options.library ? options.library : std::make_shared<jit::Library>();
+        how.generated = library->compile(plan, isa, options.cache);
+      }
       return make_executor(std::move(lowered), std::move(plan), isa, std::move(how));
     }
   }

@@ -19,6 +19,10 @@
 #include "runtime/run_statistics.hpp"
 #include "runtime/thread_team.hpp"
 
+namespace relaxon::jit {
+class Library;
+}
+
 namespace relaxon {
 
 /// interpreter: the reference, runs the graph as it is. kernels: optimises, plans and runs the plan. jit: the
@@ -72,6 +76,7 @@ struct CompileOptions {
   bool statistics = false;                // count what happens
   std::shared_ptr<Profile> profile = {};  // without a team: time each step
   jit::CodeCache cache{code_cache_folder()};
+  std::shared_ptr<jit::Library> library = {};  // functions that programs share; default: none do
 };
 
 /// Makes a lowered graph ready to run. Every choice of options gives the same bits.

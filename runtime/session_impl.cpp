@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/init.hpp"
+#include "runtime/jit/library.hpp"
 
 namespace relaxon {
 namespace {
@@ -45,6 +46,7 @@ void check_finite(const Tensor& values, std::string_view what) {
 
 Session::Impl::Impl(Network n, SessionOptions o) : network(std::move(n)), options(std::move(o)) {
   network.validate();
+  if (!options.library) options.library = std::make_shared<jit::Library>();
   for (const auto& [id, edge] : network.map.edges()) {
     if (!has_weight(edge.module)) continue;
     const Key key = child(key_of(network.seed), network.key_count(), network.map.key_index(id), network.rng);
@@ -83,8 +85,13 @@ void Session::Impl::note(const std::string& name, const jit::CodeReport* code) {
     return;
   }
   if (code->from_cache) ++report.cache_hits;
-  report.reasons.push_back(fmt::format("{}: first use; {} functions, {}", name, code->functions,
-                                       code->from_cache ? "found in the cache" : "compiled: " + code->why));
+  std::string how = code->from_cache ? "found in the cache" : "compiled: " + code->why;
+  if (code->made_before == code->functions) {
+    how = "made before";
+  } else if (code->made_before > 0) {
+    how = fmt::format("{} made before, the others {}", code->made_before, how);
+  }
+  report.reasons.push_back(fmt::format("{}: first use; {} functions, {}", name, code->functions, how));
 }
 
 std::vector<TensorPtr> Session::Impl::run(Program& program,
