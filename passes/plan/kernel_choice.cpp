@@ -130,6 +130,10 @@ KernelChoice choose_kernel(const Graph& graph, const Op& op) {
     case OpKind::to_fix:
     case OpKind::to_f32: return conversion_kernel(graph, op);
     case OpKind::correlate: return correlate_kernel(graph, op);
+    case OpKind::subtract:
+      return is_weight_storage(storage_of(graph, op.results[0]))
+                 ? KernelChoice{Kernel::subtract, "two phases' S"}
+                 : reference("no kernel for differences of this shape");
     case OpKind::error: return error_kernel(graph, op);
     case OpKind::aggregate: {
       const Type& type = graph.type(op.results[0]);

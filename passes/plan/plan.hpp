@@ -56,6 +56,7 @@ enum class Kernel : std::uint8_t {
   sign,          // aggregate, threshold{sign}
   margin,        // aggregate, error{perceptron}
   correlate,     // S
+  subtract,      // the difference of two S
   apply,         // optimizer step from a stored S
   update,        // correlate, apply: S is never stored
   advance,       // message(b) - message(a), by the senders that differ
@@ -69,10 +70,10 @@ enum class Kernel : std::uint8_t {
 inline constexpr std::array<std::string_view, 11> storage_names{
     "tensor",     "signs", "pair",    "bytes",       "reals",        "fields",
     "field_rows", "dense", "columns", "dense_fixed", "columns_fixed"};
-inline constexpr std::array<std::string_view, 28> kernel_names{
+inline constexpr std::array<std::string_view, 29> kernel_names{
     "reference", "zero",    "copy",         "load",     "store",  "turn",      "slice",
     "take_row",  "gather",  "gather_index", "quantise", "exact",  "real",      "to_fields",
-    "to_reals",  "affine",  "sum",          "sign",     "margin", "correlate", "apply",
+    "to_reals",  "affine",  "sum",          "sign",     "margin", "correlate", "subtract", "apply",
     "update",    "advance", "follow",       "hits",     "scan",   "loop",      "probe"};
 
 /// Exact integers.

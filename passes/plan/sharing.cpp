@@ -23,7 +23,8 @@ bool pays(const Plan& plan, const Step& step) {
     case Kernel::real: return weight_pays(input(1));
     case Kernel::advance:
     case Kernel::follow: return weight_pays(input(3));
-    case Kernel::quantise: return weight_pays(input(0));
+    case Kernel::quantise:
+    case Kernel::subtract: return weight_pays(input(0));
     case Kernel::update: {
       const Type& type = input(0).type;
       return type.entries.kind == Entries::Kind::sparse ||

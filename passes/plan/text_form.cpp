@@ -28,6 +28,7 @@ std::optional<OpKind> usual_op(Kernel kernel) {
     case Kernel::sign: return OpKind::threshold;
     case Kernel::margin: return OpKind::error;
     case Kernel::correlate: return OpKind::correlate;
+    case Kernel::subtract: return OpKind::subtract;
     case Kernel::apply:
     case Kernel::update: return OpKind::apply;
     case Kernel::advance:

@@ -201,6 +201,16 @@ std::vector<std::int32_t> fixed_positions(const Place& weight) {
   return positions;
 }
 
+std::unique_ptr<Runnable> make_subtract(const Step& step) {
+  return shared_runnable(step, [in = step.inputs, out = step.outputs[0]](Context& c, ThreadPart part) {
+    const float* a = c.place(in[0]).as<float>();
+    const float* b = c.place(in[1]).as<float>();
+    float* difference = c.place(out).as<float>();
+    const Units entries = units_of(c.place(out).entries(), part);
+    for (std::int64_t i = entries.begin; i < entries.end; ++i) difference[i] = a[i] - b[i];
+  });
+}
+
 std::unique_ptr<Runnable> make_apply(const Step& step) {
   const Optimized o = optimized(step);
   const std::size_t at = o.slots.size();
@@ -223,6 +233,7 @@ std::unique_ptr<Runnable> make_update_step(const Step& step, Context& c) {
   switch (step.kernel) {
     case Kernel::update: return std::make_unique<Update>(step, c);
     case Kernel::correlate: return make_correlate(step);
+    case Kernel::subtract: return make_subtract(step);
     case Kernel::apply: return make_apply(step);
     default: return nullptr;
   }

@@ -170,6 +170,7 @@ Generated operations_for(const Step& step, const Plan& plan) {
     case Kernel::follow: return exact(step, plan);
     case Kernel::update: return update(step, plan);
     case Kernel::correlate:
+    case Kernel::subtract:
     case Kernel::apply: return none("S is stored: the kernel table correlates and applies");
     case Kernel::to_reals:
     case Kernel::hits: return none("a few numbers of the output");
