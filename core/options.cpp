@@ -1,6 +1,9 @@
 #include "core/options.hpp"
 
 #include <cstdlib>
+#include <sstream>
+
+#include "core/error.hpp"
 
 namespace relaxon {
 
@@ -21,5 +24,17 @@ std::optional<std::filesystem::path> code_cache_folder() {
 }
 
 std::optional<std::string> chosen_target() { return environment("RELAXON_TARGET"); }
+
+SymbolListeners symbol_listeners() {
+  SymbolListeners listeners;
+  const std::string list = environment("RELAXON_SYMBOLS").value_or("");
+  std::istringstream words(list);
+  for (std::string word; std::getline(words, word, ',');) {
+    if (word != "perf" && word != "gdb")
+      fail("RELAXON_SYMBOLS: expected perf, gdb or both with a comma between, got {}", list);
+    (word == "perf" ? listeners.perf : listeners.gdb) = true;
+  }
+  return listeners;
+}
 
 }  // namespace relaxon

@@ -17,4 +17,11 @@ std::optional<std::filesystem::path> code_cache_folder();
 /// RELAXON_TARGET, which overrides the target that plans are made for: what --target takes (core/target.hpp).
 std::optional<std::string> chosen_target();
 
+/// Who is told the names of generated functions: RELAXON_SYMBOLS is a list of `perf` (a map for perf report)
+/// and `gdb` (registration with debuggers). Throws Error for anything else.
+struct SymbolListeners {
+  bool perf = false, gdb = false;
+};
+SymbolListeners symbol_listeners();
+
 }  // namespace relaxon

@@ -6,7 +6,7 @@
 #include "passes/plan/plan.hpp"
 #include "runtime/executor/executor.hpp"
 #include "runtime/interpreter/interpreter.hpp"
-#include "runtime/jit/code.hpp"
+#include "runtime/jit/library.hpp"
 
 namespace relaxon {
 namespace {
@@ -58,7 +58,8 @@ std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
       stages.push_back({"plan", clock.lap()});
       ExecutorOptions how{options.team, options.statistics, options.profile, {}};
       if (options.backend == Backend::jit) {
-        how.generated = jit::compile(plan, isa, options.cache);
+        const auto library = options.library ? options.library : std::make_shared<jit::Library>();
+        how.generated = library->compile(plan, isa, options.cache);
         const std::vector<StageTime>& code = how.generated.report.stages;
         stages.insert(stages.end(), code.begin(), code.end());
         clock.lap();

@@ -21,6 +21,10 @@
 #include "runtime/stage_time.hpp"
 #include "runtime/thread_team.hpp"
 
+namespace relaxon::jit {
+class Library;
+}
+
 namespace relaxon {
 
 /// interpreter: the reference, runs the graph as it is. kernels: optimises, plans and runs the plan. jit: the
@@ -79,6 +83,7 @@ struct CompileOptions {
   std::shared_ptr<Profile> profile = {};  // without a team: time each step
   jit::CodeCache cache{code_cache_folder()};
   PlanOptions plan = {};  // what plans are made for; the team's threads replace its cores
+  std::shared_ptr<jit::Library> library = {};  // functions that programs share; default: none do
 };
 
 /// Makes a lowered graph ready to run. Every choice of options gives the same bits.

@@ -32,9 +32,8 @@ struct CompiledProgram {
 struct CompileReport {
   std::int64_t compiles = 0;
   double milliseconds = 0;
-  std::int64_t cache_hits = 0;  // backend jit: those whose machine code came from the cache
-  std::vector<std::string>
-      reasons;  // one for each program, e.g. "train epoch: 14 functions, not in the cache"
+  std::int64_t cache_hits = 0;       // backend jit: those whose machine code came from the cache
+  std::vector<std::string> reasons;  // one for each program, "train: first use; 14 functions, made before"
   std::vector<CompiledProgram> programs;
 };
 

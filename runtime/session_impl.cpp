@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "core/init.hpp"
+#include "runtime/jit/library.hpp"
 
 namespace relaxon {
 namespace {
@@ -44,6 +45,7 @@ void check_finite(const Tensor& values, std::string_view what) {
 
 Session::Impl::Impl(Network n, SessionOptions o) : network(std::move(n)), options(std::move(o)) {
   network.validate();
+  if (!options.library) options.library = std::make_shared<jit::Library>();
   for (const auto& [id, edge] : network.map.edges()) {
     if (!has_weight(edge.module)) continue;
     const Key key = child(key_of(network.seed), network.key_count(), network.map.key_index(id), network.rng);
@@ -91,8 +93,13 @@ void Session::Impl::note(const Program& program, std::string why, double lower_m
   if (const jit::CodeReport* code = program.code_report()) {
     made.code = *code;
     if (code->from_cache) ++report.cache_hits;
-    reason += fmt::format("; {} functions, {}", code->functions,
-                          code->from_cache ? "found in the cache" : "compiled: " + code->why);
+    std::string how = code->from_cache ? "found in the cache" : "compiled: " + code->why;
+    if (code->made_before == code->functions) {
+      how = "made before";
+    } else if (code->made_before > 0) {
+      how = fmt::format("{} made before, the others {}", code->made_before, how);
+    }
+    reason += fmt::format("; {} functions, {}", code->functions, how);
   }
   report.reasons.push_back(std::move(reason));
   report.programs.push_back(std::move(made));

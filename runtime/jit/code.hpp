@@ -22,26 +22,24 @@ class Code {
   virtual Function find(const Operation& operation) const = 0;
 };
 
-/// Generates, or finds in the cache, code for every step of a plan that has operations. Throws Error if this
-/// build can't.
 struct Compiled {
   std::shared_ptr<const Code> code;
   CodeReport report;
 };
-Compiled compile(const Plan& plan, Isa isa, const CodeCache& cache);
 
 /// A function to be made: an operation under a name that says which step it is for.
 struct NamedOperation {
   std::string name;
   Operation operation;
 };
-/// What compile() makes for a plan: each operation once, named after the first step that has it.
+/// What is made for a plan: each operation once, named after the plan and the first step that has it, as in
+/// "relaxon_train_r1_1_advance_rows".
 std::vector<NamedOperation> named_operations(const Plan& plan, Isa isa);
 
 /// The steps of a plan for which nothing is generated, each with its reason.
 std::vector<std::string> left_out(const Plan& plan, Isa isa);
 
-/// The code of some operations.
+/// Generates the code of some operations, or finds it in the cache. Throws Error if this build can't.
 Compiled compile(const std::vector<NamedOperation>& operations, Isa isa, const CodeCache& cache);
 
 /// What is generated for some operations, as text.

@@ -8,7 +8,7 @@
 namespace relaxon::jit {
 namespace {
 
-/// Letters, digits and underscores of what a step computes: "%weight/1-0 %v78" -> "weight_1_0_v78".
+/// Letters, digits and underscores: "train %weight/1-0 %v78" -> "train_weight_1_0_v78".
 std::string symbol_of(const std::string& covers) {
   std::string symbol;
   for (const char c : covers) {
@@ -23,13 +23,16 @@ std::string symbol_of(const std::string& covers) {
 
 std::vector<NamedOperation> named_operations(const Plan& plan, Isa isa) {
   std::vector<NamedOperation> all;
-  std::set<std::string> known;
+  std::set<std::string> known, names;
   for_each_step(plan.steps, [&](const Step& step, int) {
     for (const Operation& operation : operations_of(step, plan, isa).operations) {
       const std::string text = text_of(operation);
       if (!known.insert(text).second) continue;
       const std::string kind = text.substr(0, text.find(' '));
-      all.push_back({fmt::format("{}.{}.{}", all.size(), kind, symbol_of(step.covers)), operation});
+      const std::string symbol = symbol_of(fmt::format("relaxon {} {} {}", plan.name, step.covers, kind));
+      std::string name = symbol;
+      for (int i = 2; !names.insert(name).second; ++i) name = fmt::format("{}_{}", symbol, i);
+      all.push_back({name, operation});
     }
   });
   return all;

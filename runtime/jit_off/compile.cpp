@@ -13,7 +13,6 @@ namespace {
 
 bool available() { return false; }
 
-Compiled compile(const Plan&, Isa, const CodeCache&) { fail_unavailable(); }
 Compiled compile(const std::vector<NamedOperation>&, Isa, const CodeCache&) { fail_unavailable(); }
 std::string emit(const std::vector<NamedOperation>&, Isa, Emit) { fail_unavailable(); }
 

@@ -114,6 +114,22 @@ TEST_CASE("settings compile nothing, other shapes do and say why", "[jit]") {
   CHECK(wider.reasons[0].ends_with("functions, compiled: not in the cache"));
 }
 
+TEST_CASE("evaluations use the functions of trainings", "[jit]") {
+  const LabelledData data = random_data();
+  Session session = session_of({}, jit::CodeCache(std::nullopt));
+  session.hits(data, images, 8);
+  session.train(data, order(), 8);
+  const std::vector<std::string> reasons = session.compile_report().reasons;
+  REQUIRE(reasons.size() == 2);
+  CHECK(reasons[0].ends_with("functions, compiled: the cache is off"));
+  CHECK(reasons[1].ends_with("made before, the others compiled: the cache is off"));
+  Session other = session_of({}, jit::CodeCache(std::nullopt));
+  other.train(data, order(), 8);
+  other.hits(data, images, 8);
+  CHECK(other.compile_report().reasons[1].ends_with("functions, made before"));
+  CHECK(other.hits(data, images, 8) == session.hits(data, images, 8));
+}
+
 TEST_CASE("a damaged cache changes nothing but the time", "[jit]") {
   const testing::TemporaryFolder folder;
   const jit::CodeCache cache(folder.path());

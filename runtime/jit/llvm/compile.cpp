@@ -2,6 +2,7 @@
 #include <llvm/ADT/StringMap.h>
 #include <llvm/Config/llvm-config.h>
 #include <llvm/ExecutionEngine/JITSymbol.h>
+#include <llvm/ExecutionEngine/Orc/Debugging/DebuggerSupport.h>
 #include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/IR/LegacyPassManager.h>
@@ -15,8 +16,10 @@
 #include <map>
 
 #include "core/error.hpp"
+#include "core/options.hpp"
 #include "runtime/jit/code.hpp"
 #include "runtime/jit/llvm/generate.hpp"
+#include "runtime/jit/llvm/symbols.hpp"
 
 namespace relaxon::jit {
 namespace {
@@ -124,16 +127,21 @@ std::string assemble(llvm::TargetMachine& machine, llvm::Module& module, llvm::C
 class LinkedCode final : public Code {
  public:
   /// Links an object. Throws Error if it isn't what the operations need.
-  LinkedCode(const std::vector<NamedOperation>& operations, const std::string& object) {
+  LinkedCode(const std::vector<NamedOperation>& operations, const std::string& object,
+             SymbolListeners listeners) {
     initialise_llvm();
     llvm::orc::JITTargetMachineBuilder builder{llvm::Triple(triple)};
     auto made = llvm::orc::LLJITBuilder()
                     .setJITTargetMachineBuilder(std::move(builder))
-                    .setLinkProcessSymbolsByDefault(false)
+                    .setLinkProcessSymbolsByDefault(listeners.gdb)  // gdb's own; there are no others
                     .setPlatformSetUp(llvm::orc::setUpInactivePlatform)
                     .create();
     if (!made) fail("backend jit: {}", message_of(made.takeError()));
     jit_ = std::move(*made);
+    if (listeners.gdb) {
+      if (auto error = llvm::orc::enableDebuggerSupport(*jit_))
+        fail("RELAXON_SYMBOLS: {}", message_of(std::move(error)));
+    }
     auto buffer = llvm::MemoryBuffer::getMemBufferCopy(object, "plan");
     if (auto error = jit_->addObjectFile(std::move(buffer)))
       fail("backend jit: {}", message_of(std::move(error)));
@@ -142,6 +150,7 @@ class LinkedCode final : public Code {
       if (!address) fail("backend jit: {}", message_of(address.takeError()));
       functions_[text_of(named.operation)] = address->toPtr<Function>();
     }
+    if (listeners.perf) append_perf_map(*jit_, object);
   }
 
   Function find(const Operation& operation) const override {
@@ -163,12 +172,13 @@ Compiled compile(const std::vector<NamedOperation>& operations, Isa isa, const C
   result.report.functions = static_cast<std::int64_t>(operations.size());
   StageClock clock;
   const auto done = [&](const char* stage) { result.report.stages.push_back({stage, clock.lap()}); };
+  const SymbolListeners listeners = symbol_listeners();
   const std::string key = key_of(operations, isa);
   CodeCache::Found found = cache.find(key);
   done("look-up");
   if (found.code) {
     try {
-      result.code = std::make_unique<LinkedCode>(operations, *found.code);
+      result.code = std::make_unique<LinkedCode>(operations, *found.code, listeners);
       done("link");
       result.report.from_cache = true;
       return result;
@@ -183,16 +193,10 @@ Compiled compile(const std::vector<NamedOperation>& operations, Isa isa, const C
   done("generate");
   const std::string object = assemble(*machine, *module, llvm::CodeGenFileType::ObjectFile);
   done("codegen");
-  result.code = std::make_unique<LinkedCode>(operations, object);
+  result.code = std::make_unique<LinkedCode>(operations, object, listeners);
   done("link");
   cache.store(key, object);
   done("store");
-  return result;
-}
-
-Compiled compile(const Plan& plan, Isa isa, const CodeCache& cache) {
-  Compiled result = compile(named_operations(plan, isa), isa, cache);
-  result.report.left_out = left_out(plan, isa);
   return result;
 }
 

@@ -12,6 +12,9 @@ constexpr std::int64_t width = 16;
 /// Senders whose rows, a tile wide, stay in the first cache from sample to sample.
 constexpr std::int64_t sender_block = 64;
 
+/// Panels that use a block of rows while it is cached.
+constexpr std::int64_t most_panels = 8;
+
 /// How many registers of receivers are summed side by side, as often as it fits, and how many then are left:
 /// parts of a team are multiples of four.
 std::vector<std::int64_t> tile_sizes(Isa isa, std::int64_t registers) {
@@ -91,22 +94,33 @@ class ExactRowsFunction {
     });
   }
 
+  /// Up to `most_panels` panels use a block of rows while it is cached.
   void many_receivers() {
-    V words = e_.scratch(e_.i64, lanes);
-    e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
+    words_ = e_.scratch(e_.i64, most_panels * lanes);
+    orders_ = e_.scratch(e_.i32, most_panels * lanes);
+    apart_ = e_.scratch(e_.i32, lanes * lanes);
+    e_.loop(e_.number(0), e_.panels, most_panels, [&](V first_panel) {
+      V count = e_.smaller(b_.CreateSub(e_.panels, first_panel), e_.number(most_panels));
+      const auto each = [&](const std::function<void(V, V)>& body) {
+        e_.loop(e_.number(0), count, 1, [&](V p) { body(p, b_.CreateAdd(first_panel, p)); });
+      };
       for_each_plane([&](V first, V plane) {
+        each([&](V p, V panel) { order_samples(plane, p, panel); });
         e_.loop(e_.number(0), e_.number(o_.senders), sender_block, [&](V j) {
-          spread(plane, e_.scaled(panel, o_.senders, j), j, words);
+          each([&](V p, V panel) { spread(plane, panel, j, words_of(p)); });
           for_each_tile(e_, o_.receivers,
-                        [&](V k, std::int64_t registers) { tile(panel, first, j, k, registers, words); });
+                        [&](V k, std::int64_t registers) { tile(first, j, k, registers, each); });
         });
       });
     });
   }
 
+  V words_of(V p) { return e_.at(e_.i64, words_, e_.scaled(p, lanes)); }
+  V order_of(V p) { return e_.at(e_.i32, orders_, e_.scaled(p, lanes)); }
+
   /// Bits of the senders of a block, a word a sample.
-  void spread(V plane, V at, V j, V words) {
-    V masks = e_.load_block(e_.i16, sender_block, plane, at, j, o_.senders);
+  void spread(V plane, V panel, V j, V words) {
+    V masks = e_.load_block(e_.i16, sender_block, plane, e_.scaled(panel, o_.senders, j), j, o_.senders);
     e_.loop(e_.number(0), e_.number(lanes), 1, {masks}, [&](V i, const Values& carried) -> Values {
       V bits = e_.bits_of(b_.CreateICmpSLT(carried[0], e_.zeros(e_.i16, sender_block)), e_.i64);
       e_.store(bits, e_.at(e_.i64, words, b_.CreateSub(e_.number(lanes - 1), i)));
@@ -114,8 +128,44 @@ class ExactRowsFunction {
     });
   }
 
-  /// What a block of senders of a plane adds to some registers of receivers, of all samples.
-  void tile(V panel, V first, V j, V k, std::int64_t registers, V words) {
+  /// An order of a panel's samples in which neighbours are alike: each is followed by the nearest of those
+  /// that are left, starting with the one that has the fewest senders on.
+  void order_samples(V plane, V p, V panel) {
+    V words = words_of(p);
+    const auto count = [&](V bits) { return b_.CreateTrunc(e_.popcount(bits), e_.vector(e_.i32, lanes)); };
+    V none = e_.zeros(e_.i32, lanes);
+    e_.loop(e_.number(0), e_.number(lanes), 1,
+            [&](V i) { e_.store(none, e_.at(e_.i32, apart_, e_.scaled(i, lanes))); });
+    V fewest = e_.loop(e_.number(0), e_.number(o_.senders), sender_block, {none},
+                       [&](V j, const Values& carried) -> Values {
+                         spread(plane, panel, j, words);
+                         V all = e_.load_vector(e_.i64, lanes, words, e_.number(0));
+                         e_.loop(e_.number(0), e_.number(lanes), 1, [&](V i) {
+                           V to = e_.at(e_.i32, apart_, e_.scaled(i, lanes));
+                           V differ = b_.CreateXor(all, e_.splat(e_.load(e_.i64, words, i), lanes));
+                           e_.store(b_.CreateAdd(e_.load(e_.vector(e_.i32, lanes), to), count(differ)), to);
+                         });
+                         return {b_.CreateAdd(carried[0], count(all))};
+                       })[0];
+    // A distance and its sample in one number: the smallest says which.
+    V samples = samples_of(e_, panel), own = e_.iota(lanes), most = e_.splat(e_.word(INT32_MAX), lanes);
+    V exists = b_.CreateICmpULT(own, e_.splat(b_.CreateTrunc(samples, e_.i32), lanes));
+    V taken = b_.CreateSelect(exists, none, most);
+    e_.loop(e_.number(0), samples, 1, {fewest, taken}, [&](V i, const Values& carried) -> Values {
+      V keys =
+          b_.CreateOr(b_.CreateOr(b_.CreateShl(carried[0], e_.splat(e_.word(4), lanes)), own), carried[1]);
+      V next = b_.CreateAnd(b_.CreateIntMinReduce(keys, true), e_.word(lanes - 1));
+      e_.store(next, e_.at(e_.i32, order_of(p), i));
+      V distances = e_.load_vector(e_.i32, lanes, apart_, e_.scaled(e_.widened(next), lanes));
+      V now = b_.CreateSelect(b_.CreateICmpEQ(own, e_.splat(next, lanes)), most, carried[1]);
+      return {distances, now};
+    });
+  }
+
+  /// What a block of senders of a plane adds to some registers of receivers, of all samples. From one sample
+  /// to the next only senders that differ are added or taken away.
+  void tile(V first, V j, V k, std::int64_t registers,
+            const std::function<void(const std::function<void(V, V)>&)>& each_panel) {
     V rows = e_.at(e_.i32, q_, e_.scaled(j, stride_, k));
     const auto row = [&](V i) { return e_.at(e_.i32, rows, e_.scaled(i, stride_)); };
     const Values none = zeros_of(e_, registers);
@@ -127,17 +177,29 @@ class ExactRowsFunction {
     // Sums count twice where all are signs; the second plane's are taken away.
     V before = word_splat(e_, b_.CreateAnd(first, b_.CreateICmpEQ(j, e_.number(0))), 0, -1);
     V twice = word_splat(e_, signs_, 1, 0), flip = word_splat(e_, first, 0, -1);
-    e_.loop(e_.number(0), samples_of(e_, panel), 1, [&](V lane) {
-      V bits = e_.load(e_.i64, words, lane);
-      const Values sum = e_.for_each_bit(
-          bits, none, [&](V i, const Values& carried) { return add_row(e_, carried, row(i), false); });
-      V to = field(panel, lane, k);
-      for (std::size_t r = 0; r < sum.size(); ++r) {
-        V place = e_.at(e_.i32, to, e_.number(static_cast<std::int64_t>(r) * width));
-        V old = b_.CreateAnd(e_.load(e_.vector(e_.i32, width), place), before);
-        V added = b_.CreateSub(b_.CreateXor(b_.CreateShl(sum[r], twice), flip), flip);
-        e_.store(b_.CreateAdd(old, b_.CreateSub(added, all[r])), place);
-      }
+    each_panel([&](V p, V panel) {
+      Values starts = none;
+      starts.push_back(e_.number(0));
+      e_.loop(e_.number(0), samples_of(e_, panel), 1, starts, [&](V i, const Values& carried) {
+        V lane = b_.CreateZExt(e_.load(e_.i32, order_of(p), i), e_.i64);
+        V last = carried.back(), now = e_.load(e_.i64, words_of(p), lane);
+        const auto moved = [&](V from, V to, const Values& sum, bool negative) {
+          return e_.for_each_bit(b_.CreateAnd(to, b_.CreateNot(from)), sum, [&](V sender, const Values& c) {
+            return add_row(e_, c, row(sender), negative);
+          });
+        };
+        Values sum(carried.begin(), carried.end() - 1);
+        sum = moved(now, last, moved(last, now, sum, false), true);
+        V to = field(panel, lane, k);
+        for (std::size_t r = 0; r < sum.size(); ++r) {
+          V place = e_.at(e_.i32, to, e_.number(static_cast<std::int64_t>(r) * width));
+          V old = b_.CreateAnd(e_.load(e_.vector(e_.i32, width), place), before);
+          V added = b_.CreateSub(b_.CreateXor(b_.CreateShl(sum[r], twice), flip), flip);
+          e_.store(b_.CreateAdd(old, b_.CreateSub(added, all[r])), place);
+        }
+        sum.push_back(now);
+        return sum;
+      });
     });
   }
 
@@ -210,6 +272,8 @@ class ExactRowsFunction {
   const ExactRows& o_;
   std::int64_t stride_;
   V q_, plus_, minus_, h_, signs_;
+  // Of some panels: words of a block of senders and orders of samples; how far apart samples are.
+  V words_ = nullptr, orders_ = nullptr, apart_ = nullptr;
 };
 
 /// A change notes, for each sample, the senders that moved, and adds their rows together.
