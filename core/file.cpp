@@ -161,6 +161,8 @@ class Inflater {
 std::string gunzip(std::string_view compressed, std::uint64_t max_bytes, std::string_view name) {
   Inflater inflater(compressed, name);
   std::string out;
+  constexpr std::uint64_t usual_ratio = 16;  // room for the whole of it, which costs nothing until it is used
+  out.reserve(static_cast<std::size_t>(std::min(max_bytes, usual_ratio * compressed.size())) + 2);
   std::size_t piece = 1 << 16;
   for (;;) {
     // One byte more than allowed shows that there is more.

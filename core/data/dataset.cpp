@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
+#include <future>
 #include <numeric>
 #include <span>
 #include <string>
@@ -123,8 +124,9 @@ Tensor gather_classes(const Tensor& classes, const Indices& selected) {
   return out;
 }
 
-Split encode(const ImageEncoder& encoder, const RawImages& raw, const Indices& selected) {
-  return {.x = encoder.encode(raw.images, selected), .classes = gather_classes(raw.classes, selected)};
+Split encode(const ImageEncoder& encoder, const RawImages& raw, const Indices& selected, int threads) {
+  return {.x = encoder.encode(raw.images, selected, threads),
+          .classes = gather_classes(raw.classes, selected)};
 }
 
 /// What a label vector holds at the class and elsewhere.
@@ -153,10 +155,12 @@ RawImages load_raw(const DataOptions& options, Part part) {
   return raw;
 }
 
-Dataset load_dataset(const DataOptions& options, RngLayout layout) {
+Dataset load_dataset(const DataOptions& options, RngLayout layout, int threads) {
   validate(options);
+  auto later =
+      std::async(threads > 1 ? std::launch::async : std::launch::deferred, load_raw, options, Part::test);
   const RawImages train = load_raw(options, Part::train);
-  const RawImages test = load_raw(options, Part::test);
+  const RawImages test = later.get();
   const Shape expected = {test.images.shape()[0], train.images.shape()[1], train.images.shape()[2]};
   if (test.images.shape() != expected) {
     fail("{}: expected images of shape {} as for training, found {}",
@@ -172,9 +176,9 @@ Dataset load_dataset(const DataOptions& options, RngLayout layout) {
   if (options.validation_fraction > 0) {
     validation = split_validation(selected, options.validation_fraction, keys.split, layout);
   }
-  return {.train = encode(encoder, train, selected),
-          .test = encode(encoder, test, ascending(test.classes.size())),
-          .validation = encode(encoder, train, validation),
+  return {.train = encode(encoder, train, selected, threads),
+          .test = encode(encoder, test, ascending(test.classes.size()), threads),
+          .validation = encode(encoder, train, validation, threads),
           .classes = mnist_classes,
           .code = label_code(options.label_mode, mnist_classes),
           .x_values = encoder.values(),

@@ -41,9 +41,9 @@ enum class Part : std::uint8_t { train, test };
 /// partner.
 RawImages load_raw(const DataOptions& options, Part part);
 
-/// Reads and prepares the whole data set; `layout` is the network's. Validates the options first. Throws
-/// Error.
-Dataset load_dataset(const DataOptions& options, RngLayout layout);
+/// Reads and prepares the whole data set, on so many threads; `layout` is the network's. Validates the
+/// options first. Throws Error.
+Dataset load_dataset(const DataOptions& options, RngLayout layout, int threads = 1);
 
 /// The number of classes, and the size of one input where the options alone tell (idx files may hold images
 /// of any size).

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <future>
 #include <vector>
 
 #include "core/error.hpp"
@@ -59,6 +60,18 @@ std::array<float, 256> rescaled(Rescaling rescaling, const Tensor& images,
   return table;
 }
 
+/// Calls run(begin, end) for even parts of 0 .. n, each on a thread of its own, the first on the caller's.
+template <class Run>
+void for_each_part(std::size_t n, int threads, const Run& run) {
+  const auto parts = static_cast<std::size_t>(std::max(threads, 1));
+  std::vector<std::future<void>> others;
+  for (std::size_t i = 1; i < parts; ++i) {
+    others.push_back(std::async(std::launch::async, run, i * n / parts, (i + 1) * n / parts));
+  }
+  run(0, n / parts);
+  for (std::future<void>& other : others) other.get();
+}
+
 }  // namespace
 
 Values input_values(const DataOptions& options) {
@@ -93,8 +106,10 @@ float ImageEncoder::transformed(float x) const {
 }
 
 template <class T>
-void ImageEncoder::write(const Tensor& images, std::span<const std::int32_t> selected, Tensor& out) const {
-  auto target = out.data<T>().begin();
+void ImageEncoder::write(const Tensor& images, std::span<const std::int32_t> selected,
+                         std::span<T> out) const {
+  const FlushToZero mode;
+  auto target = out.begin();
   const auto store = [&](float x) { return static_cast<T>(transformed(x)); };
   if (!projection_) {
     std::array<T, 256> table{};
@@ -123,8 +138,7 @@ void ImageEncoder::write(const Tensor& images, std::span<const std::int32_t> sel
   }
 }
 
-Tensor ImageEncoder::encode(const Tensor& images, std::span<const std::int32_t> selected) const {
-  const FlushToZero mode;
+Tensor ImageEncoder::encode(const Tensor& images, std::span<const std::int32_t> selected, int threads) const {
   const auto n = static_cast<std::int64_t>(selected.size());
   const std::int64_t features = projection_ ? projection_->outputs() : pixels_of(images);
   const Values::Kind kind = values().kind;
@@ -137,16 +151,22 @@ Tensor ImageEncoder::encode(const Tensor& images, std::span<const std::int32_t> 
          per_image);
   }
   Tensor out(dtype, flatten_ ? Shape{n, features} : Shape{n, images.shape()[1], images.shape()[2], 1});
-  switch (dtype) {
-    case DType::u8: {
-      auto target = out.data<std::uint8_t>().begin();
-      for (const std::int32_t index : selected)
-        target = std::ranges::copy(image_at(images, index), target).out;
-      break;
+  for_each_part(selected.size(), threads, [&](std::size_t begin, std::size_t end) {
+    const auto part = selected.subspan(begin, end - begin);
+    const auto rows = [&]<class T>(std::span<T> all) {
+      return all.subspan(begin * static_cast<std::size_t>(features),
+                         (end - begin) * static_cast<std::size_t>(features));
+    };
+    switch (dtype) {
+      case DType::u8: {
+        auto target = rows(out.data<std::uint8_t>()).begin();
+        for (const std::int32_t index : part) target = std::ranges::copy(image_at(images, index), target).out;
+        break;
+      }
+      case DType::i8: write(images, part, rows(out.data<std::int8_t>())); break;
+      default: write(images, part, rows(out.data<float>()));
     }
-    case DType::i8: write<std::int8_t>(images, selected, out); break;
-    default: write<float>(images, selected, out);
-  }
+  });
   return out;
 }
 

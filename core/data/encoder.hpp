@@ -26,16 +26,16 @@ class ImageEncoder {
                std::span<const std::int32_t> train);
 
   /// The images (N, H, W) u8 at the indices `selected`, in that order: (n, H * W) or (n, outputs); without
-  /// flatten (n, H, W, 1). u8 where values() are bytes, i8 where they are ternary, f32 else. Throws Error
-  /// when the result is too large to hold.
-  Tensor encode(const Tensor& images, std::span<const std::int32_t> selected) const;
+  /// flatten (n, H, W, 1). u8 where values() are bytes, i8 where they are ternary, f32 else; the work is
+  /// shared by so many threads. Throws Error when the result is too large to hold.
+  Tensor encode(const Tensor& images, std::span<const std::int32_t> selected, int threads = 1) const;
 
   /// What the encoded images are declared to hold.
   Values values() const { return values_; }
 
  private:
   template <class T>
-  void write(const Tensor& images, std::span<const std::int32_t> selected, Tensor& out) const;
+  void write(const Tensor& images, std::span<const std::int32_t> selected, std::span<T> out) const;
   float transformed(float x) const;
 
   Transform transform_;

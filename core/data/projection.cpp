@@ -15,7 +15,7 @@ namespace relaxon {
 namespace {
 
 constexpr std::int64_t panel_width = 16;
-constexpr std::int64_t tile_rows = 4;
+constexpr std::int64_t most_tile_rows = 8;
 
 /// Adds one row x (in) times a panel (in, panel_width) to `sums`, which start at 0.
 void row_times_panel(const float* x, std::int64_t in, const float* panel, float* sums) {
@@ -24,17 +24,17 @@ void row_times_panel(const float* x, std::int64_t in, const float* panel, float*
   }
 }
 
-/// The same for tile_rows consecutive rows of x, into `sums` (tile_rows, panel_width).
-using TileKernel = void (*)(const float* x, std::int64_t in, const float* panel, float* sums);
-
-void tile_portable(const float* x, std::int64_t in, const float* panel, float* sums) {
-  for (std::int64_t r = 0; r < tile_rows; ++r) row_times_panel(x + r * in, in, panel, sums + r * panel_width);
-}
+/// The same for `rows` consecutive rows of x, into `sums` (rows, panel_width): enough of them for eight
+/// independent chains, which hide the latency of the fused multiply-add.
+struct TileKernel {
+  std::int64_t rows;
+  void (*run)(const float* x, std::int64_t in, const float* panel, float* sums);
+};
 
 #if defined(__x86_64__)
 __attribute__((target("avx2,fma"))) void tile_avx2(const float* x, std::int64_t in, const float* panel,
                                                    float* sums) {
-  // Eight independent chains hide the latency of the fused multiply-add.
+  constexpr std::int64_t tile_rows = 4;
   __m256 low[tile_rows], high[tile_rows];
   for (std::int64_t r = 0; r < tile_rows; ++r) low[r] = high[r] = _mm256_setzero_ps();
   for (std::int64_t j = 0; j < in; ++j, panel += panel_width) {
@@ -52,12 +52,27 @@ __attribute__((target("avx2,fma"))) void tile_avx2(const float* x, std::int64_t 
   }
 }
 
+__attribute__((target("avx512f"))) void tile_avx512(const float* x, std::int64_t in, const float* panel,
+                                                    float* sums) {
+  constexpr std::int64_t tile_rows = 8;
+  __m512 sum[tile_rows];
+  for (std::int64_t r = 0; r < tile_rows; ++r) sum[r] = _mm512_setzero_ps();
+  for (std::int64_t j = 0; j < in; ++j, panel += panel_width) {
+    const __m512 weights = _mm512_loadu_ps(panel);
+    for (std::int64_t r = 0; r < tile_rows; ++r) {
+      sum[r] = _mm512_fmadd_ps(_mm512_set1_ps(x[r * in + j]), weights, sum[r]);
+    }
+  }
+  for (std::int64_t r = 0; r < tile_rows; ++r) _mm512_storeu_ps(sums + r * panel_width, sum[r]);
+}
+
 TileKernel tile_kernel() {
-  const bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return fast ? tile_avx2 : tile_portable;
+  if (__builtin_cpu_supports("avx512f")) return {8, tile_avx512};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {4, tile_avx2};
+  return {1, row_times_panel};
 }
 #else
-TileKernel tile_kernel() { return tile_portable; }
+TileKernel tile_kernel() { return {1, row_times_panel}; }
 #endif
 
 }  // namespace
@@ -84,9 +99,9 @@ void Projection::apply(std::span<const float> x, std::span<float> y) const {
     const float* panel = panels_.data() + first * in_;
     const std::int64_t width = std::min(panel_width, out_ - first);
     for (std::int64_t row = 0; row < rows;) {
-      std::array<float, tile_rows * panel_width> sums{};
-      const std::int64_t done = rows - row >= tile_rows ? tile_rows : 1;
-      (done == 1 ? row_times_panel : tile)(x.data() + row * in_, in_, panel, sums.data());
+      std::array<float, most_tile_rows * panel_width> sums{};
+      const std::int64_t done = rows - row >= tile.rows ? tile.rows : 1;
+      (done == 1 ? row_times_panel : tile.run)(x.data() + row * in_, in_, panel, sums.data());
       for (std::int64_t r = 0; r < done; ++r) {
         std::copy_n(sums.data() + r * panel_width, width, y.data() + (row + r) * out_ + first);
       }

@@ -6,8 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <memory>
-#include <span>
+#include <list>
 #include <vector>
 
 #include "core/error.hpp"
@@ -19,6 +18,12 @@
 namespace relaxon::bench {
 namespace {
 
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  const std::size_t n = values.size();
+  return (values[(n - 1) / 2] + values[n / 2]) / 2;
+}
+
 /// One thing to time: `run` does so many steps in one call. A call has costs of its own (a session checks the
 /// data and takes weights in and out), which an epoch pays once; so a step's time is the difference of two
 /// calls, one of a single step and one of many, divided by the steps between.
@@ -27,30 +32,35 @@ class Timed {
   Timed(std::function<void(std::int64_t)> run, std::int64_t most_steps)
       : run_(std::move(run)), most_(most_steps - 1) {}
 
-  /// Finds how many steps make a chunk of about so many seconds.
+  /// Finds how many steps make a chunk of about so many seconds, and how many chunks, if there are too few.
   void warm_up(double seconds) {
     seconds_of(1);
     const double call = seconds_of(1);
-    for (double spent = 0; steps_ < most_;) {
+    double spent = 0;
+    while (steps_ < most_) {
       spent = seconds_of(1 + steps_) - call;
       if (spent >= seconds / 2) return;
       constexpr double largest_growth = 4;
       const double factor = std::clamp(seconds / std::max(spent, 1e-9), 2.0, largest_growth);
       steps_ = std::min(most_, static_cast<std::int64_t>(std::ceil(static_cast<double>(steps_) * factor)));
     }
+    constexpr double most_chunks = 50;
+    chunks_ =
+        static_cast<int>(std::clamp(seconds / std::max(seconds_of(1 + steps_), 1e-9), 1.0, most_chunks));
   }
 
   void measure() {
-    const double call = seconds_of(1);
-    if (most_ < 1) return step_us_.push_back(1e6 * call);  // no room for a second step
-    step_us_.push_back(1e6 * (seconds_of(1 + steps_) - call) / static_cast<double>(steps_));
+    std::vector<double> seconds;
+    for (int chunk = 0; chunk < chunks_; ++chunk) {
+      const double call = seconds_of(1);
+      // Without room for a second step the call is all there is.
+      seconds.push_back(most_ < 1 ? call : (seconds_of(1 + steps_) - call) / static_cast<double>(steps_));
+    }
+    step_us_.push_back(1e6 * median(std::move(seconds)));
   }
 
-  double median_us() {
-    std::ranges::sort(step_us_);
-    const std::size_t n = step_us_.size();
-    return (step_us_[(n - 1) / 2] + step_us_[n / 2]) / 2;
-  }
+  /// Of one step, by round.
+  const std::vector<double>& microseconds() const { return step_us_; }
 
  private:
   double seconds_of(std::int64_t steps) {
@@ -63,19 +73,30 @@ class Timed {
   std::function<void(std::int64_t)> run_;
   std::int64_t most_;
   std::int64_t steps_ = 1;
+  int chunks_ = 1;
   std::vector<double> step_us_;
 };
 
+/// The median over the rounds of one's time over the other's: what slows the machine down slows both.
+double median_ratio(const Timed& one, const Timed& other) {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < one.microseconds().size(); ++i) {
+    ratios.push_back(one.microseconds()[i] / other.microseconds()[i]);
+  }
+  return median(std::move(ratios));
+}
+
 /// A session or a naive network, trained and evaluated on the same data.
-template <class Contender>
-struct Race {
-  Race(Contender& contender, BatchStream& stream, const LabelledData& train_data,
-       const LabelledData& test_data, std::int64_t batch, std::int64_t test_images)
-      : train([&, batch](std::int64_t steps) { contender.train(train_data, stream.next(steps), batch); },
+struct Contender {
+  template <class Network>
+  Contender(std::string n, Network& network, BatchStream& stream, const LabelledData& train_data,
+            const LabelledData& test_data, std::int64_t batch, std::int64_t test_images)
+      : name(std::move(n)),
+        train([&, batch](std::int64_t steps) { network.train(train_data, stream.next(steps), batch); },
               std::int64_t{1} << 20),
         evaluate(
             [&, batch, test_images](std::int64_t steps) {
-              contender.hits(test_data, std::min(steps * batch, test_images), batch);
+              network.hits(test_data, std::min(steps * batch, test_images), batch);
             },
             std::max<std::int64_t>(1, test_images / batch)) {}
 
@@ -87,14 +108,59 @@ struct Race {
     train.measure();
     evaluate.measure();
   }
-  StepTimes medians() { return {.train_us = train.median_us(), .evaluate_us = evaluate.median_us()}; }
+  StepTimes times() const {
+    return {.train_us = median(train.microseconds()), .evaluate_us = median(evaluate.microseconds())};
+  }
+  Baseline beside(const Contender& relaxon) const {
+    return {.times = times(),
+            .train_ratio = median_ratio(train, relaxon.train),
+            .evaluate_ratio = median_ratio(evaluate, relaxon.evaluate)};
+  }
 
+  std::string name;
   Timed train, evaluate;
 };
+
+constexpr std::int64_t every_step = std::int64_t{1} << 40;
+
+/// A sink that copies what it is shown.
+ProbeSink keep_last() {
+  return [last = Tensor()](std::string_view, const std::vector<std::int64_t>&, const Tensor& value) mutable {
+    last = value;
+  };
+}
+
+/// All of them in each round, each round beginning with another one.
+void measure(std::vector<Contender>& contenders, const BenchOptions& options,
+             const std::function<void()>& between) {
+  for (Contender& contender : contenders) contender.warm_up(options.chunk_seconds);
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  constexpr int least_rounds = 3;
+  for (int round = 0; round < options.rounds; ++round) {
+    const double spent = std::chrono::duration<double>(Clock::now() - start).count();
+    if (options.seconds && round >= least_rounds && spent >= *options.seconds) return;
+    for (std::size_t i = 0; i < contenders.size(); ++i) {
+      contenders[(i + static_cast<std::size_t>(round)) % contenders.size()].measure();
+    }
+    between();
+  }
+}
+
+Baseline peak_of(const Network& network, const BenchResult& result, double flops_per_second) {
+  const StepTimes peak{.train_us = 1e6 * train_flops(network, result.batch) / flops_per_second,
+                       .evaluate_us = 1e6 * evaluate_flops(network, result.batch) / flops_per_second};
+  return {.times = peak,
+          .train_ratio = peak.train_us / result.relaxon.train_us,
+          .evaluate_ratio = peak.evaluate_us / result.relaxon.evaluate_us};
+}
 
 void validate(const Dataset& data, const BenchOptions& options) {
   if (options.after_steps < 0) fail("after_steps: expected at least 0, found {}", options.after_steps);
   if (options.rounds < 1) fail("rounds: expected at least 1, found {}", options.rounds);
+  if (options.seconds && !(*options.seconds >= 0)) {
+    fail("seconds: expected at least 0, found {}", *options.seconds);
+  }
   if (data.train.images() < 1) fail("number of train images: expected at least 1, found 0");
   if (data.test.images() < 1) fail("number of test images: expected at least 1, found 0");
 }
@@ -123,29 +189,41 @@ BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions
     session.train(train_data, stream.next(std::min(left, steps_at_once)), result.batch);
   }
 
-  const std::int64_t test_images = data.test.images();
-  Race<Session> relaxon(session, stream, train_data, test_data, result.batch, test_images);
-  std::optional<NaiveNetwork> network;
-  std::optional<Race<NaiveNetwork>> naive;
+  std::vector<Contender> contenders;
+  const auto add = [&](std::string name, auto& network) {
+    contenders.emplace_back(std::move(name), network, stream, train_data, test_data, result.batch,
+                            data.test.images());
+  };
+  add("relaxon", session);
+  std::list<Session> others;  // contenders refer to them
+  const auto add_session = [&](std::string name, Backend backend) {
+    CompileOptions how = options.compile;
+    how.backend = backend;
+    add(std::move(name), others.emplace_back(file.network, how));
+    others.back().restore(session.edges());
+  };
+  for (const Backend backend : options.backends) add_session(std::string(name_of(backend)), backend);
+  if (!options.probes.empty()) {
+    add_session("probed", options.compile.backend);
+    Recording recording{.probes = options.probes, .sink = keep_last(), .steps = every_step};
+    others.back().record(std::move(recording));
+  }
+  std::optional<NaiveNetwork> naive;
   if (options.naive) {
-    network.emplace(file.network, session.edges(), result.batch, result.isa);
-    naive.emplace(*network, stream, train_data, test_data, result.batch, test_images);
-    naive->warm_up(options.chunk_seconds);
+    add("naive", naive.emplace(file.network, session.edges(), result.batch, result.isa));
   }
-  relaxon.warm_up(options.chunk_seconds);
   double flops_per_second = 0;
-  for (int round = 0; round < options.rounds; ++round) {
-    relaxon.measure();
-    if (naive) naive->measure();
+  measure(contenders, options, [&] {
     if (options.peak) flops_per_second = std::max(flops_per_second, measured_flops_per_second(result.isa));
-  }
+  });
 
-  result.relaxon = relaxon.medians();
-  if (naive) result.naive = naive->medians();
+  const Contender& relaxon = contenders.front();
+  result.relaxon = relaxon.times();
+  for (const Contender& contender : contenders) {
+    if (&contender != &relaxon) result.baselines.emplace_back(contender.name, contender.beside(relaxon));
+  }
   if (options.peak) {
-    result.peak =
-        StepTimes{.train_us = 1e6 * train_flops(file.network, result.batch) / flops_per_second,
-                  .evaluate_us = 1e6 * evaluate_flops(file.network, result.batch) / flops_per_second};
+    result.baselines.emplace_back("peak", peak_of(file.network, result, flops_per_second));
   }
   return result;
 }
@@ -156,10 +234,9 @@ double images_per_second(double step_us, std::int64_t batch) {
   return step_us > 0 ? 1e6 * static_cast<double>(batch) / step_us : 0;
 }
 
-std::string row(const char* name, const StepTimes& times, const StepTimes& relaxon) {
-  return fmt::format("{:<8} {:>12.1f} {:>8.2f} {:>12.1f} {:>8.2f}\n", name, times.train_us,
-                     times.train_us / relaxon.train_us, times.evaluate_us,
-                     times.evaluate_us / relaxon.evaluate_us);
+std::string row(const std::string& name, const Baseline& baseline) {
+  return fmt::format("{:<11} {:>12.1f} {:>8.2f} {:>12.1f} {:>8.2f}\n", name, baseline.times.train_us,
+                     baseline.train_ratio, baseline.times.evaluate_us, baseline.evaluate_ratio);
 }
 
 }  // namespace
@@ -168,10 +245,9 @@ std::string to_text(const BenchResult& r) {
   std::string text =
       fmt::format("{}, {}, {} thread{}, batches of {}; compiled in {:.1f} ms\n", name_of(r.backend),
                   name_of(r.isa), r.threads, r.threads == 1 ? "" : "s", r.batch, r.compile_ms);
-  text += fmt::format("{:<8} {:>12} {:>8} {:>12} {:>8}\n", "", "train us", "ratio", "evaluate us", "ratio");
-  text += row("relaxon", r.relaxon, r.relaxon);
-  if (r.naive) text += row("naive", *r.naive, r.relaxon);
-  if (r.peak) text += row("peak", *r.peak, r.relaxon);
+  text += fmt::format("{:<11} {:>12} {:>8} {:>12} {:>8}\n", "", "train us", "ratio", "evaluate us", "ratio");
+  text += row("relaxon", {.times = r.relaxon});
+  for (const auto& [name, baseline] : r.baselines) text += row(name, baseline);
   return text + fmt::format("{:.0f} images/s trained, {:.0f} evaluated\n",
                             images_per_second(r.relaxon.train_us, r.batch),
                             images_per_second(r.relaxon.evaluate_us, r.batch));
@@ -188,15 +264,16 @@ nlohmann::ordered_json to_json(const BenchResult& r) {
                               {"threads", r.threads},
                               {"backend", name_of(r.backend)},
                               {"isa", name_of(r.isa)}};
-  const auto add = [&](const std::string& name, const std::optional<StepTimes>& times) {
-    json[name + "_train_step_us"] = nullptr;
-    json[name + "_eval_step_us"] = nullptr;
-    if (!times) return;
-    json[name + "_train_step_us"] = times->train_us;
-    json[name + "_eval_step_us"] = times->evaluate_us;
-  };
-  add("naive", r.naive);
-  add("peak", r.peak);
+  for (const char* name : {"naive", "peak"}) {
+    for (const char* time : {"train_step_us", "eval_step_us"})
+      json[fmt::format("{}_{}", name, time)] = nullptr;
+  }
+  for (const auto& [name, baseline] : r.baselines) {
+    json[name + "_train_step_us"] = baseline.times.train_us;
+    json[name + "_eval_step_us"] = baseline.times.evaluate_us;
+    json[name + "_train_ratio"] = baseline.train_ratio;
+    json[name + "_eval_ratio"] = baseline.evaluate_ratio;
+  }
   return json;
 }
 

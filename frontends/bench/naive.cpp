@@ -12,6 +12,8 @@ namespace {
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
+float* data(Tensor& tensor) { return tensor.data<float>().data(); }
+
 /// The edges that an update point moves.
 std::vector<EdgeId> updated_edges(const UpdatePoint& point, const LayerMap& map) {
   return point.edges.empty() ? map.trainable() : point.edges;
@@ -97,40 +99,40 @@ std::map<EdgeId, std::int64_t> messages_per_evaluation(const Network& network) {
 NaiveNetwork::NaiveNetwork(const Network& network, const std::map<EdgeId, EdgeState>& edges,
                            std::int64_t batch, Isa isa)
     : network_(network), kernels_(&eigen_kernels(isa)) {
-  const std::map<EdgeId, std::int64_t> counts = messages_per_batch(network);
+  std::map<EdgeId, std::int64_t> messages = messages_per_batch(network);
+  std::map<EdgeId, std::int64_t> correlations = correlations_per_batch(network);
   for (const auto& [id, state] : edges) {
-    const auto count = counts.find(id);
-    const std::int64_t messages = count == counts.end() ? 0 : count->second;
-    edges_.emplace(id, faster_edge(network, id, state, messages, batch, *kernels_));
+    const EdgeUse use{.messages = messages[id], .correlations = correlations[id]};
+    const Forms forms = fastest_forms(network, id, state, use, batch, *kernels_);
+    edges_.emplace(id, NaiveEdge(network, id, state, forms, *kernels_));
   }
 }
 
-NaiveNetwork::NaiveNetwork(const Network& network, const std::map<EdgeId, EdgeState>& edges, Form form,
+NaiveNetwork::NaiveNetwork(const Network& network, const std::map<EdgeId, EdgeState>& edges, Forms forms,
                            Isa isa)
     : network_(network), kernels_(&eigen_kernels(isa)) {
-  for (const auto& [id, state] : edges) {
-    const Form own = state.weight.is_sparse() ? form : Form::dense;
-    edges_.emplace(id, NaiveEdge(network, id, state, own, *kernels_));
-  }
+  for (const auto& [id, state] : edges) edges_.emplace(id, NaiveEdge(network, id, state, forms, *kernels_));
 }
 
 void NaiveNetwork::allocate(std::int64_t batch) {
-  batch_ = batch;
-  const int buffers = network_.map.buffers();
-  states_.resize(index(buffers));
-  fields_.resize(index(buffers));
-  std::int64_t largest = 0;
-  for (int b = 0; b < buffers; ++b) {
-    const std::int64_t n = network_.map.units(b) * batch;
-    states_[index(b)].assign(index(n), 0.0f);
-    fields_[index(b)].resize(index(n));
-    largest = std::max(largest, n);
+  if (batch == batch_) {
+    for (Buffer& state : states_) std::ranges::fill(state.data<float>(), 0.0f);
+    return;
   }
-  message_.resize(index(largest));
+  batch_ = batch;
+  states_.clear();
+  std::int64_t most_units = 0;
+  for (int b = 0; b < network_.map.buffers(); ++b) {
+    const std::int64_t units = network_.map.units(b);
+    states_.emplace_back(DType::f32, Shape{units, batch});
+    most_units = std::max(most_units, units);
+  }
+  fields_ = states_;
+  message_ = Tensor(DType::f32, {most_units, batch});
 }
 
 void NaiveNetwork::clamp_inputs(const Tensor& inputs, std::span<const std::int32_t> images) {
-  Buffer& x = states_[0];
+  const std::span<float> x = states_[0].data<float>();
   const std::int64_t units = network_.map.units(0);
   const auto gather = [&](const auto* values, float scale) {
     for (std::int64_t b = 0; b < batch_; ++b) {
@@ -150,9 +152,10 @@ void NaiveNetwork::clamp_inputs(const Tensor& inputs, std::span<const std::int32
 void NaiveNetwork::clamp_labels(const LabelledData& data, std::span<const std::int32_t> images) {
   const auto classes = data.classes->data<std::int32_t>();
   const auto code = data.code->matrix<float>();
+  auto y = states_.back().matrix<float>();
   for (std::int64_t b = 0; b < batch_; ++b) {
     const std::int32_t row = classes[index(images[index(b)])];
-    for (std::int64_t k = 0; k < code.cols(); ++k) states_.back()[index(k * batch_ + b)] = code(row, k);
+    for (std::int64_t k = 0; k < code.cols(); ++k) y(k, b) = code(row, k);
   }
 }
 
@@ -160,22 +163,22 @@ void NaiveNetwork::field(int row, Filter filter, Buffer& out) {
   bool empty = true;
   for (const int sender : network_.map.senders(row, filter)) {
     NaiveEdge& edge = edges_.at({row, sender});
-    const float* x = states_[index(sender)].data();
+    const float* x = data(states_[index(sender)]);
     if (empty) {
-      edge.message(x, batch_, out.data());
+      edge.message(x, batch_, data(out));
     } else {
-      edge.message(x, batch_, message_.data());
-      kernels_->add(message_.data(), static_cast<std::int64_t>(out.size()), out.data());
+      edge.message(x, batch_, data(message_));
+      kernels_->add(data(message_), out.size(), data(out));
     }
     empty = false;
   }
-  if (empty) std::ranges::fill(out, 0.0f);
+  if (empty) std::ranges::fill(out.data<float>(), 0.0f);
 }
 
 void NaiveNetwork::run(const Phase& phase) {
   const auto activate = [&](int row) {
-    const Buffer& h = fields_[index(row)];
-    kernels_->sign(h.data(), static_cast<std::int64_t>(h.size()), states_[index(row)].data());
+    Buffer& h = fields_[index(row)];
+    kernels_->sign(data(h), h.size(), data(states_[index(row)]));
   };
   const bool sequential = network_.schedule.sweep == Sweep::sequential;
   const int output = network_.map.output();
@@ -192,7 +195,7 @@ void NaiveNetwork::correlate(std::span<const EdgeId> edges) {
   for (const int row : rows_of(edges)) field(row, network_.schedule.update_filter, fields_[index(row)]);
   for (const EdgeId id : edges) {
     const auto target = index(id.receiver);
-    edges_.at(id).correlate(states_[index(id.sender)].data(), states_[target].data(), fields_[target].data(),
+    edges_.at(id).correlate(data(states_[index(id.sender)]), data(states_[target]), data(fields_[target]),
                             batch_);
   }
 }
@@ -229,14 +232,13 @@ std::int64_t NaiveNetwork::batch_hits(const LabelledData& data, std::span<const 
   allocate(static_cast<std::int64_t>(images.size()));
   clamp_inputs(*data.inputs, images);
   for (const Phase& phase : network_.schedule.evaluate) run(phase);
-  Buffer& scores = fields_.back();
-  field(network_.map.output(), Filter::all, scores);
-  const std::int64_t units = network_.map.units(network_.map.output());
+  field(network_.map.output(), Filter::all, fields_.back());
+  const auto scores = fields_.back().matrix<float>();
   std::int64_t hits = 0;
   for (std::int64_t b = 0; b < batch_; ++b) {
     std::int64_t best = 0;
-    for (std::int64_t k = 1; k < units; ++k) {
-      if (scores[index(k * batch_ + b)] > scores[index(best * batch_ + b)]) best = k;
+    for (std::int64_t k = 1; k < scores.rows(); ++k) {
+      if (scores(k, b) > scores(best, b)) best = k;
     }
     hits += best == data.classes->data<std::int32_t>()[index(images[index(b)])] ? 1 : 0;
   }

@@ -18,12 +18,12 @@ namespace relaxon::bench {
 
 class NaiveNetwork {
  public:
-  /// Goes on from a session's `edges`. Each sparse edge takes the form that is faster for the schedule's
-  /// messages and update in batches of `batch`.
+  /// Goes on from a session's `edges`. Each sparse edge takes the forms that are fastest for the schedule's
+  /// messages and updates in batches of `batch`.
   NaiveNetwork(const Network& network, const std::map<EdgeId, EdgeState>& edges, std::int64_t batch,
                Isa isa = best_isa());
-  /// The same with every sparse edge in one form.
-  NaiveNetwork(const Network& network, const std::map<EdgeId, EdgeState>& edges, Form form,
+  /// The same with every sparse edge in these forms.
+  NaiveNetwork(const Network& network, const std::map<EdgeId, EdgeState>& edges, Forms forms,
                Isa isa = best_isa());
 
   /// As those of Session.
@@ -32,7 +32,8 @@ class NaiveNetwork {
   const NaiveEdge& edge(EdgeId id) const { return edges_.at(id); }
 
  private:
-  using Buffer = std::vector<float>;  // (units, B)
+  /// (units, B), as aligned as Eigen's own matrices: its products by rows are several times slower otherwise.
+  using Buffer = Tensor;
 
   void allocate(std::int64_t batch);
   void clamp_inputs(const Tensor& inputs, std::span<const std::int32_t> images);

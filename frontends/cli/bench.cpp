@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,10 @@ namespace {
 struct BenchCommand {
   NetworkOptions network;
   RunOptions run;
+  ProbeOptions probes;
   std::vector<std::string> baselines;
   std::int64_t after_steps = 500;
+  std::optional<double> seconds;
 };
 
 int bench(const BenchCommand& command) {
@@ -26,9 +29,14 @@ int bench(const BenchCommand& command) {
   options.after_steps = command.after_steps;
   options.naive = std::ranges::count(command.baselines, "naive") > 0;
   options.peak = std::ranges::count(command.baselines, "peak") > 0;
+  for (const std::string& name : command.baselines) {
+    if (backend_named(name)) options.backends.push_back(available_backend("--baseline", name));
+  }
+  options.seconds = command.seconds;
   const NetworkFile file = command.network.load();
   options.compile.plan.batch = file.data.batch_size;
-  const Dataset data = load_data(file, command.network.file);
+  if (!command.probes.probes.empty()) options.probes = command.probes.values(file, false);
+  const Dataset data = load_data(file, command.network.file, command.run.thread_count());
   const bench::BenchResult result = bench::run(file, data, options);
   print_out(command.run.json ? to_json(result).dump() + "\n" : to_text(result));
   return exit_done;
@@ -43,15 +51,23 @@ Command add_bench(CLI::App& app) {
   command->network.add_to(*parser);
   parser
       ->add_option("--baseline", command->baselines,
-                   "Also time: naive (the same in plain Eigen), peak (the dense flops at the FMA peak)")
+                   "Also time: naive (the same in plain Eigen), peak (the dense flops at the FMA peak), "
+                   "interpreter, kernels, jit (another backend)")
       ->type_name("A,B")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"naive", "peak"}).description(""));
+      ->check(CLI::IsMember({"naive", "peak", "interpreter", "kernels", "jit"}).description(""));
   constexpr std::int64_t most = 1'000'000'000;
   CLI::Option* steps =
       parser->add_option("--after-steps", command->after_steps, "Training steps before anything is timed");
   expect_integer(*steps->capture_default_str(), 0, most);
+  parser
+      ->add_option(
+          "--seconds", command->seconds,
+          "Start no round of measurements later than this, except the first three (default: 9 rounds)")
+      ->type_name("S")
+      ->check(CLI::NonNegativeNumber.description(""));
+  command->probes.add_to(*parser, false);
   command->run.add_to(*parser);
   return {parser, [command] { return bench(*command); }};
 }

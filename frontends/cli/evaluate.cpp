@@ -26,7 +26,7 @@ int evaluate(const EvaluateOptions& options) {
   const NetworkFile file = options.network.load();
   Session session(file.network, compile_options);
   if (!options.checkpoint.empty()) restore(session, load_checkpoint(options.checkpoint), options.checkpoint);
-  const Dataset data = load_data(file, options.network.file);
+  const Dataset data = load_data(file, options.network.file, options.run.thread_count());
   const std::vector<ProbeFile> probes = options.probes.files(file, true);
   Recorder recorder;
   options.probes.record(session, file, true, recorder);

@@ -82,18 +82,22 @@ int RunOptions::thread_count() const {
   return threads ? static_cast<int>(*threads) : host_target().cores;
 }
 
-CompileOptions RunOptions::compile_options() const {
-  const auto found = backend_named(backend);
+Backend available_backend(const std::string& option, const std::string& name) {
+  const auto found = backend_named(name);
   if (!found)
     throw UsageError(
-        fmt::format("--backend: {} is not a backend; expected interpreter, kernels or jit", backend));
+        fmt::format("{}: {} is not a backend; expected interpreter, kernels or jit", option, name));
   if (!has_backend(*found)) {
-    throw UsageError(fmt::format(
-        "--backend: this build has no {} (it was made without LLVM); expected interpreter or kernels",
-        backend));
+    throw UsageError(
+        fmt::format("{}: this build has no {} (it was made without LLVM); expected interpreter or kernels",
+                    option, name));
   }
+  return *found;
+}
+
+CompileOptions RunOptions::compile_options() const {
   CompileOptions options;
-  options.backend = *found;
+  options.backend = available_backend("--backend", backend);
   options.passes = passes_named("--opt", passes);
   options.plan.target = target.target();
   if (thread_count() > 1) options.team = std::make_shared<ThreadTeam>(thread_count(), true);
@@ -146,8 +150,8 @@ PassSelection passes_named(const std::string& option, const std::string& text) {
   }
 }
 
-Dataset load_data(const NetworkFile& file, const std::string& name) {
-  Dataset data = load_dataset(file.data, file.network.rng);
+Dataset load_data(const NetworkFile& file, const std::string& name, int threads) {
+  Dataset data = load_dataset(file.data, file.network.rng, threads);
   Shape given = data.train.x.shape();
   given.erase(given.begin());
   const Shape& expected = file.network.map.sizes().front();

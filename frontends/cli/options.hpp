@@ -72,10 +72,13 @@ struct ProbeOptions {
   std::vector<Probe> values(const NetworkFile& file, bool evaluation) const;
 };
 
+/// The backend that an option names, if this build has it. Throws UsageError.
+Backend available_backend(const std::string& option, const std::string& name);
+
 /// The passes that a command line names. Throws UsageError.
 PassSelection passes_named(const std::string& option, const std::string& text);
 
-/// The data that a network file declares; they fit its network. Throws Error.
-Dataset load_data(const NetworkFile& file, const std::string& name);
+/// The data that a network file declares, prepared on so many threads; they fit its network. Throws Error.
+Dataset load_data(const NetworkFile& file, const std::string& name, int threads = 1);
 
 }  // namespace relaxon::cli

@@ -43,7 +43,7 @@ int probe(const ProbeCommand& command) {
   const NetworkFile file = command.network.load();
   Session session(file.network, compile_options);
   if (!command.checkpoint.empty()) restore(session, load_checkpoint(command.checkpoint), command.checkpoint);
-  const Dataset data = load_data(file, command.network.file);
+  const Dataset data = load_data(file, command.network.file, command.run.thread_count());
   if (data.train.images() < 1) fail("number of train images: expected at least 1, found 0");
   const std::int64_t batch = std::min(file.data.batch_size, data.train.images());
   BatchStream stream(file, data, batch);

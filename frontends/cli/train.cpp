@@ -206,7 +206,7 @@ int train(const TrainOptions& options) {
   compile_options.statistics = options.statistics;
   const NetworkFile file = options.network.load();
   compile_options.plan.batch = file.data.batch_size;
-  const Dataset data = load_data(file, options.network.file);
+  const Dataset data = load_data(file, options.network.file, options.run.thread_count());
   Session session(file.network, compile_options);
   Trainer trainer(session, data, file.data, trainer_options(options, file));
   const std::vector<ProbeFile> probes = options.probes.files(file, false);

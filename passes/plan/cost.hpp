@@ -15,7 +15,7 @@
 //     update                             correlate and apply
 //     quantise                           2 n
 //     sum, sign, margin                  E (m - 1), E m, E (m + 1)
-//     to_fields, to_reals                2 E
+//     to_fields, to_reals, affine        2 E
 //     hits                               the scores, one comparison each
 //     zero, copy, load, store            none; so slice and the gathers, which read the rows they take
 //     scan, loop                         one iteration of the body

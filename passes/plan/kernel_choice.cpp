@@ -86,6 +86,11 @@ KernelChoice error_kernel(const Graph& graph, const Op& op) {
   return {Kernel::margin, "compares fields with margins"};
 }
 
+KernelChoice affine_kernel(const Graph& graph, const Op& op) {
+  if (!has_batch(graph.type(op.operands[0]))) return reference("no batch: a table, made once");
+  return {Kernel::affine, "senders as numbers"};
+}
+
 KernelChoice conversion_kernel(const Graph& graph, const Op& op) {
   const Type& from = graph.type(op.operands[0]);
   if (!has_batch(from)) return reference("no batch: a table, made once");
@@ -121,6 +126,7 @@ KernelChoice choose_kernel(const Graph& graph, const Op& op) {
     case OpKind::take: return take_kernel(graph, op);
     case OpKind::message:
     case OpKind::advance: return message_kernel(graph, op);
+    case OpKind::affine: return affine_kernel(graph, op);
     case OpKind::to_fix:
     case OpKind::to_f32: return conversion_kernel(graph, op);
     case OpKind::correlate: return correlate_kernel(graph, op);

@@ -53,6 +53,7 @@ enum class Kernel : std::uint8_t {
   real,          // float32 message
   to_fields,     // float32 message -> field
   to_reals,      // field -> float32
+  affine,        // a x + b of senders, as numbers
   sum,           // aggregate
   sign,          // aggregate, threshold{sign}
   margin,        // aggregate, error{perceptron}
@@ -70,10 +71,11 @@ enum class Kernel : std::uint8_t {
 inline constexpr std::array<std::string_view, 11> storage_names{
     "tensor",     "signs", "pair",    "bytes",       "reals",        "fields",
     "field_rows", "dense", "columns", "dense_fixed", "columns_fixed"};
-inline constexpr std::array<std::string_view, 27> kernel_names{
-    "reference",    "zero",     "copy",   "load",    "store",     "turn",     "slice", "take_row", "gather",
-    "gather_index", "quantise", "exact",  "real",    "to_fields", "to_reals", "sum",   "sign",     "margin",
-    "correlate",    "apply",    "update", "advance", "follow",    "hits",     "scan",  "loop",     "probe"};
+inline constexpr std::array<std::string_view, 28> kernel_names{
+    "reference", "zero",    "copy",         "load",     "store",  "turn",      "slice",
+    "take_row",  "gather",  "gather_index", "quantise", "exact",  "real",      "to_fields",
+    "to_reals",  "affine",  "sum",          "sign",     "margin", "correlate", "apply",
+    "update",    "advance", "follow",       "hits",     "scan",   "loop",      "probe"};
 
 /// Exact integers.
 inline bool holds_fields(Storage s) { return s == Storage::fields || s == Storage::field_rows; }

@@ -23,6 +23,7 @@ std::optional<OpKind> usual_op(Kernel kernel) {
     case Kernel::real: return OpKind::message;
     case Kernel::to_fields: return OpKind::to_fix;
     case Kernel::to_reals: return OpKind::to_f32;
+    case Kernel::affine: return OpKind::affine;
     case Kernel::sum: return OpKind::aggregate;
     case Kernel::sign: return OpKind::threshold;
     case Kernel::margin: return OpKind::error;

@@ -25,6 +25,7 @@ BoundGuard::BoundGuard(const Plan& plan)
       parts_(plan.slots.size()),
       held_(plan.slots.size()),
       source_(plan.slots.size()),
+      known_(plan.slots.size(), -1),
       columns_(plan.slots.size()),
       largest_(plan.slots.size(), 0) {
   for (const Plan::Port& binding : plan.bindings) source_[index(binding.slot)] = binding.slot;
@@ -96,6 +97,17 @@ void BoundGuard::join(SlotId to, SlotId from) {
   if (source_[index(from)].index >= 0) source_[index(to)] = source_[index(from)];
 }
 
+/// The largest number that a slot may hold, where its type or the plan tells; else -1.
+double BoundGuard::largest_of(SlotId x) const {
+  const Type& type = plan_.slot(x).type;
+  switch (type.elem) {
+    case Elem::u8: return 255.0 * type.scale;
+    case Elem::two: return std::max(std::abs(type.a), std::abs(type.b));
+    case Elem::f32: return known_[index(x)];
+    default: return 1;
+  }
+}
+
 void BoundGuard::follow(const Step& step) {
   const auto set = [&](SlotId slot, Term term) { terms_[index(slot)] = {term}; };
   switch (step.kernel) {
@@ -116,12 +128,8 @@ void BoundGuard::follow(const Step& step) {
       return;
     case Kernel::real: {
       const Type& x = plan_.slot(step.inputs[0]).type;
-      Term term{step.inputs[1], {}, 1, {}};
-      if (x.elem == Elem::u8) {
-        term.factor = 255.0 * x.scale;
-      } else if (x.elem == Elem::two) {
-        term.factor = std::max(std::abs(x.a), std::abs(x.b));
-      } else if (x.elem == Elem::f32) {
+      Term term{step.inputs[1], {}, largest_of(step.inputs[0]), {}};
+      if (x.elem == Elem::f32 && term.factor < 0) {
         term.input = source_[index(step.inputs[0])];
         if (term.input.index < 0) unknown_ = true;
         if (term.input.index >= 0 &&
@@ -129,6 +137,18 @@ void BoundGuard::follow(const Step& step) {
           watched_.push_back(term.input);
       }
       return set(step.outputs[0], term);
+    }
+    case Kernel::reference:
+      if (const auto* constant = std::get_if<ConstantAttributes>(&step.attributes))
+        known_[index(step.outputs[0])] = std::abs(static_cast<double>(constant->real));
+      if (writes_field(plan_, step)) unknown_ = true;
+      return;
+    case Kernel::affine: {
+      const double x = largest_of(step.inputs[0]), a = largest_of(step.inputs[1]),
+                   b = largest_of(step.inputs[2]);
+      // Rounding stays far below what bound() allows for.
+      if (x >= 0 && a >= 0 && b >= 0) known_[index(step.outputs[0])] = a * x + b;
+      return;
     }
     case Kernel::to_fields:
       if (terms_[index(step.inputs[0])].empty()) unknown_ = true;

@@ -52,6 +52,7 @@ class BoundGuard {
   void follow(const std::vector<Step>& steps);
   void follow(const Step& step);
   void add(SlotId to, const Term& term);
+  double largest_of(SlotId x) const;
   void join(SlotId to, SlotId from);
   void find_growing_sums();
   void check_updates(const std::vector<Step>& steps);
@@ -66,6 +67,7 @@ class BoundGuard {
   std::vector<std::vector<SlotId>> held_;   // of each fields slot: sums that it may hold instead
   std::vector<std::vector<SlotId>> sums_;   // slots that are added up together
   std::vector<SlotId> source_;              // of q slots: the weight; of panels: the binding they come from
+  std::vector<double> known_;               // of slots of numbers: the largest, where the plan tells; else -1
   std::vector<Columns> columns_;            // of weight slots
   std::vector<double> largest_;             // of bindings
   std::vector<SlotId> watched_;

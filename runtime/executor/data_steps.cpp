@@ -91,6 +91,20 @@ void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to,
   }
 }
 
+/// Asks for the rows of a table that the next batch will gather: they come from memory meanwhile.
+void prefetch(const Tensor& table, std::span<const std::int32_t> rows) {
+  constexpr std::size_t cache_line = 64, most = 4096;  // bytes of a row: more would drive out what is at work
+  const auto n = static_cast<std::size_t>(table.shape()[0]),
+             row_bytes = table.bytes() / std::max(n, std::size_t{1});
+  if (row_bytes > most) return;
+  const auto* bytes = static_cast<const std::byte*>(table.raw());
+  for (const std::int32_t row : rows) {
+    if (row < 0 || static_cast<std::size_t>(row) >= n) return;  // whose gather will fail
+    for (std::size_t i = 0; i < row_bytes; i += cache_line)
+      __builtin_prefetch(bytes + static_cast<std::size_t>(row) * row_bytes + i, 0, 2);
+  }
+}
+
 void check_rows(const Place& table, const Tensor& rows) {
   const std::int64_t n = table.tensor->shape()[0];
   for (const std::int32_t i : rows.data<std::int32_t>()) {
@@ -127,6 +141,9 @@ std::unique_ptr<Runnable> make_slice(const Step& step) {
     const std::int64_t n = std::min(size, length - begin);
     Tensor& rows = c.place(out).own_tensor(DType::i32, {n});
     std::copy_n(order.begin() + begin, n, rows.data<std::int32_t>().begin());
+    const std::int64_t behind = begin + n;
+    c.place(out).next = order.subspan(static_cast<std::size_t>(behind),
+                                      static_cast<std::size_t>(std::min(size, length - behind)));
     c.frame.set_batch(n);
   });
 }
@@ -191,6 +208,7 @@ std::unique_ptr<Runnable> make_data_step(const Step& step, Context&) {
         const Tensor& rows = *c.place(in[1]).tensor;
         check_rows(c.place(in[0]), rows);
         gather(c, c.place(in[0]), rows.data<std::int32_t>().data(), c.place(to), part);
+        if (part.index == 0) prefetch(*c.place(in[0]).tensor, c.place(in[1]).next);
       });
     default: return nullptr;
   }

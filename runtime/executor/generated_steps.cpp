@@ -1,59 +1,13 @@
-// Steps that run generated functions. Each keeps the kernel table's step beside it, for what no function is
-// generated for: int64 fields, senders that are 0, numbers that don't fit (to name them).
+// Steps that run generated functions, messages apart.
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <mutex>
 
 #include "core/fixed_point.hpp"
-#include "runtime/executor/step.hpp"
+#include "runtime/executor/generated_step.hpp"
 
 namespace relaxon::executor {
 namespace {
-
-using jit::Function;
-
-void* pointer(const void* p) { return const_cast<void*>(p); }
-
-/// The operands of one call.
-class Operands {
- public:
-  Operands(std::initializer_list<void*> pointers) {
-    for (void* p : pointers) add(p);
-  }
-  void add(void* p) { pointers_.at(count_++) = p; }
-  void* const* data() const { return pointers_.data(); }
-
- private:
-  std::array<void*, 16> pointers_;
-  std::size_t count_ = 0;
-};
-
-/// A step with one function, beside the kernel table's.
-class GeneratedStep : public Runnable {
- public:
-  GeneratedStep(const Step& step, Function function, std::unique_ptr<Runnable> table)
-      : function_(function), inputs_(step.inputs), outputs_(step.outputs), table_(std::move(table)) {}
-
-  Sharing sharing() const override { return table_->sharing(); }
-  void run(Context& c, ThreadPart part) final {
-    if (!call(c, part)) table_->run(c, part);
-  }
-  bool finishes() const override { return table_->finishes(); }
-  void finish(Context& c) override { table_->finish(c); }
-
- protected:
-  /// Runs the function; false: the table's step must run. The same for all parts, or numbers that don't fit.
-  virtual bool call(Context& c, ThreadPart part) = 0;
-
-  std::int64_t invoke(const Context& c, const Operands& operands, Units units) const {
-    return function_(operands.data(), c.frame.batch, units.begin, units.end);
-  }
-
-  Function function_;
-  std::vector<SlotId> inputs_, outputs_;
-  std::unique_ptr<Runnable> table_;
-};
 
 class QuantiseStep final : public GeneratedStep {
  public:
@@ -74,11 +28,13 @@ class ToFieldsStep final : public GeneratedStep {
   }
 };
 
-/// The fields that a step adds up.
+/// The fields that a step adds up: those by lane, then those by sample.
 Operands messages_of(Context& c, const std::vector<SlotId>& inputs) {
   Operands operands{};
-  for (const SlotId s : inputs) {
-    if (c.place(s).slot->storage == Storage::fields) operands.add(c.place(s).data);
+  for (const Storage storage : {Storage::fields, Storage::field_rows}) {
+    for (const SlotId s : inputs) {
+      if (c.place(s).slot->storage == storage) operands.add(c.place(s).data);
+    }
   }
   return operands;
 }
@@ -91,13 +47,24 @@ class SumStep final : public GeneratedStep {
     if (c.frame.wide) return false;
     const Place& out = c.place(outputs_[0]);
     Operands operands = messages_of(c, inputs_);
-    if (out.slot->storage == Storage::fields) {
+    if (holds_fields(out.slot->storage)) {
       operands.add(out.data);
     } else {
       operands.add(out.signs(c.frame).plus);
       operands.add(out.signs(c.frame).minus);
     }
     invoke(c, operands, units_of(out.units, part));
+    return true;
+  }
+};
+
+class TurnStep final : public GeneratedStep {
+ public:
+  using GeneratedStep::GeneratedStep;
+  bool call(Context& c, ThreadPart) override {
+    if (c.frame.wide) return false;
+    const Place& from = c.place(inputs_[0]);
+    invoke(c, {from.data, c.place(outputs_[0]).data}, from.units);
     return true;
   }
 };
@@ -116,8 +83,7 @@ class MarginStep final : public GeneratedStep {
     Operands operands = messages_of(c, inputs_);
     operands.add(pointer(target.plus));
     operands.add(pointer(target.minus));
-    operands.add(
-        pointer(t.slot->storage == Storage::pair ? c.place(inputs_.back()).tensor->raw() : margins(c, part)));
+    operands.add(pointer(margins(c, t, part)));
     operands.add(errors.plus);
     operands.add(errors.minus);
     invoke(c, operands, units_of(t.units, part));
@@ -126,171 +92,27 @@ class MarginStep final : public GeneratedStep {
 
  private:
   struct Prepared {
-    std::vector<std::int32_t> margins;
+    std::vector<std::int32_t> margins;  // integers; of pairs, bits of floats
     std::uint64_t run = 0;
   };
   /// Margins are bindings, the same for a whole run. No field reaches the bound they are cut to.
-  const void* margins(Context& c, ThreadPart part) {
+  const void* margins(Context& c, const Place& target, ThreadPart part) {
     Prepared& own = prepared_[static_cast<std::size_t>(part.index)];
     if (own.run == c.frame.run) return own.margins.data();
     own.run = c.frame.run;
     own.margins.clear();
     for (const float m : c.place(inputs_.back()).tensor->data<float>()) {
-      const std::int64_t fixed = threshold_to_fixed(m, c.plan.fixed_bits);
-      own.margins.push_back(
-          static_cast<std::int32_t>(std::clamp<std::int64_t>(fixed, -INT32_MAX, INT32_MAX)));
+      const std::int64_t fixed =
+          std::clamp<std::int64_t>(threshold_to_fixed(m, c.plan.fixed_bits), -INT32_MAX, INT32_MAX);
+      const bool pair = target.slot->storage == Storage::pair;
+      own.margins.push_back(pair ? std::bit_cast<std::int32_t>(m) : static_cast<std::int32_t>(fixed));
     }
+    own.margins.resize(static_cast<std::size_t>(row_stride(target.units)));
     return own.margins.data();
   }
 
   SlotId target_;
   std::vector<Prepared> prepared_;
-};
-
-/// What a ColumnStream needs of a pattern, made again when the pattern is another one.
-class PatternStream {
- public:
-  explicit PatternStream(jit::ColumnStream kind) : kind_(kind) {}
-
-  /// For any thread.
-  void* data(const ColumnIndex& index, Isa isa) {
-    const std::lock_guard lock(mutex_);
-    if (index_ != &index) prepare(index, jit::ColumnStream::tile(isa));
-    return kind_.short_indices() ? pointer(short_stream_.data()) : pointer(stream_.data());
-  }
-
- private:
-  void prepare(const ColumnIndex& index, std::int64_t tile) {
-    index_ = &index;
-    stream_.clear();
-    for (std::int64_t first = 0; first < index.receivers; first += unit_block) {
-      const std::int64_t last = std::min(index.receivers, first + unit_block);
-      std::int64_t k = first;
-      for (; k + tile <= last; k += tile) append_tile(k, tile);
-      for (; k < last; ++k) append_tile(k, 1);
-    }
-    if (kind_.short_indices()) short_stream_.assign(stream_.begin(), stream_.end());
-  }
-
-  std::int32_t length(std::int32_t k) const {
-    return index_->offsets[static_cast<std::size_t>(k) + 1] - index_->offsets[static_cast<std::size_t>(k)];
-  }
-  void append_tile(std::int64_t first, std::int64_t columns) {
-    const std::int32_t* column = index_->order.data() + first;
-    const std::int32_t together = length(column[0]);
-    for (std::int32_t i = 0; i < together; ++i) {
-      for (std::int64_t c = 0; c < columns; ++c) append(column[c], i);
-    }
-    for (std::int64_t c = 0; c < columns; ++c) {
-      for (std::int32_t i = together; i < length(column[c]); ++i) append(column[c], i);
-    }
-  }
-  void append(std::int32_t column, std::int32_t i) {
-    const auto entry = static_cast<std::size_t>(index_->offsets[static_cast<std::size_t>(column)] + i);
-    stream_.push_back(index_->sender[entry] * static_cast<std::int32_t>(kind_.unit));
-  }
-
-  jit::ColumnStream kind_;
-  std::mutex mutex_;
-  const ColumnIndex* index_ = nullptr;
-  std::vector<std::int32_t> stream_;
-  std::vector<std::uint16_t> short_stream_;
-};
-
-class RealSparseStep final : public GeneratedStep {
- public:
-  RealSparseStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
-                 const jit::RealSparse& operation)
-      : GeneratedStep(step, function, std::move(table)), stream_(operation.stream()) {}
-
-  /// The table's step waits for numbers that aren't made here.
-  Sharing sharing() const override {
-    return table_->sharing() == Sharing::team ? Sharing::parts : table_->sharing();
-  }
-  bool call(Context& c, ThreadPart part) override {
-    const Place& w = c.place(inputs_[1]);
-    const ColumnIndex& index = *w.index;
-    invoke(c,
-           {w.data, pointer(index.offsets.data()), stream_.data(index, c.isa), pointer(index.order.data()),
-            c.place(inputs_[0]).data, c.place(outputs_[0]).data},
-           units_of(w.receivers, part));
-    return true;
-  }
-
- private:
-  PatternStream stream_;
-};
-
-/// A whole exact message.
-class ExactSparse {
- public:
-  ExactSparse(Function function, const jit::ExactSparse& operation)
-      : function_(function), stream_(operation.stream()) {}
-
-  /// False: some sender is 0.
-  bool call(const Context& c, const Place& q, const Place& x, std::byte* h, ThreadPart part) {
-    if (!c.kernels.all_signs(x.signs_in(c.frame), x.units, c.frame.batch)) return false;
-    const ColumnIndex& index = *q.index;
-    const Operands operands{q.data,
-                            pointer(index.offsets.data()),
-                            stream_.data(index, c.isa),
-                            pointer(index.order.data()),
-                            x.data,
-                            h};
-    const Units units = units_of(q.receivers, part);
-    function_(operands.data(), c.frame.batch, units.begin, units.end);
-    return true;
-  }
-
- private:
-  Function function_;
-  PatternStream stream_;
-};
-
-class ExactSparseStep final : public GeneratedStep {
- public:
-  ExactSparseStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
-                  const jit::ExactSparse& operation)
-      : GeneratedStep(step, function, std::move(table)), whole_(function, operation) {}
-
-  bool call(Context& c, ThreadPart part) override {
-    return !c.frame.wide &&
-           whole_.call(c, c.place(inputs_[1]), c.place(inputs_[0]), c.place(outputs_[0]).data, part);
-  }
-
- private:
-  ExactSparse whole_;
-};
-
-/// A change of a message by the senders that differ, or, where the plan allows it and so many do that it
-/// costs less, the whole message.
-class AdvanceSparseStep final : public GeneratedStep {
- public:
-  AdvanceSparseStep(const Step& step, Function difference, std::unique_ptr<Runnable> table,
-                    std::unique_ptr<ExactSparse> whole)
-      : GeneratedStep(step, difference, std::move(table)),
-        whole_from_(step.whole_from),
-        whole_(std::move(whole)) {}
-
-  bool call(Context& c, ThreadPart part) override {
-    if (c.frame.wide) return false;
-    const Place& q = c.place(inputs_[3]);
-    std::byte* h = c.place(outputs_[0]).data;
-    const SignsIn a = c.place(inputs_[1]).signs_in(c.frame), b = c.place(inputs_[2]).signs_in(c.frame);
-    if (whole_ && wants_whole(c, q, whole_from_, changes_of(c, q, a, b)) &&
-        whole_->call(c, q, c.place(inputs_[2]), h, part))
-      return true;
-    const SenderIndex rows = q.index->rows(part);
-    invoke(c,
-           {q.data, pointer(rows.first), pointer(rows.last), pointer(rows.receiver), pointer(rows.entry),
-            pointer(a.plus), pointer(a.minus), pointer(b.plus), pointer(b.minus), h},
-           units_of(q.receivers, part));
-    return true;
-  }
-
- private:
-  std::int64_t whole_from_;
-  std::unique_ptr<ExactSparse> whole_;
 };
 
 class UpdateStep final : public GeneratedStep {
@@ -368,6 +190,7 @@ std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context
   if (!context.code || context.statistics) return table;
   const auto operations = jit::operations_of(step, context.plan, context.isa).operations;
   if (operations.empty()) return table;
+  if (auto message = make_generated_message(step, context, operations, table)) return message;
   const Function function = context.code->find(operations.back());
   switch (step.kernel) {
     case Kernel::quantise: return std::make_unique<QuantiseStep>(step, function, std::move(table));
@@ -375,19 +198,7 @@ std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context
     case Kernel::sum:
     case Kernel::sign: return std::make_unique<SumStep>(step, function, std::move(table));
     case Kernel::margin: return std::make_unique<MarginStep>(step, function, std::move(table), context);
-    case Kernel::real:
-      return std::make_unique<RealSparseStep>(step, function, std::move(table),
-                                              std::get<jit::RealSparse>(operations.back()));
-    case Kernel::exact:
-      return std::make_unique<ExactSparseStep>(step, function, std::move(table),
-                                               std::get<jit::ExactSparse>(operations.back()));
-    case Kernel::advance:
-    case Kernel::follow: {
-      std::unique_ptr<ExactSparse> whole;
-      if (const auto* exact = std::get_if<jit::ExactSparse>(&operations.front()))
-        whole = std::make_unique<ExactSparse>(context.code->find(*exact), *exact);
-      return std::make_unique<AdvanceSparseStep>(step, function, std::move(table), std::move(whole));
-    }
+    case Kernel::turn: return std::make_unique<TurnStep>(step, function, std::move(table));
     case Kernel::update:
       return std::make_unique<UpdateStep>(step, function, std::move(table),
                                           std::get<jit::Update>(operations.back()), context.team.size());

@@ -202,6 +202,35 @@ Tensor numbers(const Place& place, const Frame& frame, const From* from) {
   return tensor;
 }
 
+/// Bytes 8 samples wide, one for each of up to 8 units: byte k holds the samples' bits of unit k.
+std::uint64_t bits_of_units(const Mask* masks, std::int64_t units, std::int64_t first_sample) {
+  std::uint64_t bytes = 0;
+  for (std::int64_t k = 0; k < units; ++k) {
+    bytes |= std::uint64_t{static_cast<std::uint8_t>(masks[k] >> first_sample)} << (8 * k);
+  }
+  return bytes;
+}
+
+/// The numbers of a panel, (samples, units): eight units at once, since probes of states run in every step.
+void signs_by_sample(SignsIn s, std::int64_t units, std::int64_t samples, std::int8_t* out) {
+  constexpr std::uint64_t ones = 0x0101010101010101u;  // of each unit the lowest bit
+  for (std::int64_t k = 0; k < units; k += 8) {
+    const std::int64_t n = std::min<std::int64_t>(8, units - k);
+    for (std::int64_t first = 0; first < samples; first += 8) {
+      const std::uint64_t plus = bits_of_units(s.plus + k, n, first);
+      const std::uint64_t minus = bits_of_units(s.minus + k, n, first);
+      for (std::int64_t b = first; b < std::min(samples, first + 8); ++b) {
+        const std::uint64_t numbers = ((plus >> (b - first)) & ones) | ((minus >> (b - first)) & ones) * 0xff;
+        if (n == 8) {
+          std::memcpy(out + b * units + k, &numbers, 8);
+        } else {
+          std::memcpy(out + b * units + k, &numbers, static_cast<std::size_t>(n));
+        }
+      }
+    }
+  }
+}
+
 Tensor planes(const Place& place, const Frame& frame) {
   const SignsIn s = place.signs_in(frame);
   const Type& type = place.slot->type;
@@ -214,10 +243,12 @@ Tensor planes(const Place& place, const Frame& frame) {
     });
     return tensor;
   }
-  std::int8_t* out = tensor.data<std::int8_t>().data();  // probed states: without branches
-  for_each_number(place, frame, [&](std::size_t i, std::int64_t lane, std::int64_t at) {
-    out[i] = static_cast<std::int8_t>(((s.plus[at] >> lane) & 1) - ((s.minus[at] >> lane) & 1));
-  });
+  std::int8_t* out = tensor.data<std::int8_t>().data();
+  for (std::int64_t b = 0; b < frame.batch; b += lanes) {
+    const std::int64_t at = b / lanes * place.units;
+    const std::int64_t samples = std::min<std::int64_t>(lanes, frame.batch - b);
+    signs_by_sample({s.plus + at, s.minus + at}, place.units, samples, out + b * place.units);
+  }
   return tensor;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/pattern.hpp"
@@ -72,6 +73,7 @@ struct Place {
   const ColumnIndex* index = nullptr;                   // sparse weights
   std::byte* data = nullptr;                            // in the arena
   TensorPtr tensor;                                     // Storage::tensor, as bound or made
+  std::span<const std::int32_t> next;                   // of a slice: what the next one will hold, if known
 
   template <class T>
   T* as() const {

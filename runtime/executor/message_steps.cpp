@@ -221,6 +221,31 @@ class Real final : public SharedStep {
   const float* numbers_ = nullptr;
 };
 
+/// a x + b, rounded twice.
+class Affine final : public Runnable {
+ public:
+  explicit Affine(const Step& step) : inputs_(step.inputs), out_(step.outputs[0]) {}
+
+  void run(Context& c, ThreadPart) override {
+    const Place& x = c.place(inputs_[0]);
+    const float a = c.place(inputs_[1]).tensor->data<float>()[0];
+    const float b = c.place(inputs_[2]).tensor->data<float>()[0];
+    const float unit = x.slot->type.elem == Elem::u8 ? x.slot->type.scale : 1.0f;
+    const float* numbers = sender_.numbers(c, x);
+    float* to = c.place(out_).as<float>();
+    for (std::int64_t p = 0; p < c.frame.panels; ++p) {
+      const unsigned active = active_lanes(c.frame.batch, p);
+      for (std::int64_t i = p * x.units * lanes; i < (p + 1) * x.units * lanes; ++i)
+        to[i] = active >> i % lanes & 1 ? a * (numbers[i] * unit) + b : 0.0f;
+    }
+  }
+
+ private:
+  std::vector<SlotId> inputs_;
+  SlotId out_;
+  RealSender sender_;
+};
+
 /// q of real-valued messages.
 class ToFields final : public SharedStep {
  public:
@@ -275,6 +300,7 @@ std::unique_ptr<Runnable> make_message_step(const Step& step, Context& c) {
     case Kernel::advance:
     case Kernel::follow: return std::make_unique<Advance>(step, c);
     case Kernel::real: return std::make_unique<Real>(step);
+    case Kernel::affine: return std::make_unique<Affine>(step);
     case Kernel::to_fields: return std::make_unique<ToFields>(step, c.team.size());
     default: return nullptr;
   }

@@ -14,27 +14,50 @@ namespace {
 /// A float by its bits: equal text, equal code.
 std::string bits_of(float value) { return fmt::format("{:08x}", std::bit_cast<std::uint32_t>(value)); }
 
+std::string text_of_summands(const Summands& m) {
+  return fmt::format("by_lane={} by_sample={}", m.by_lane, m.by_sample);
+}
+
+std::string text_of_sender(const RealSender& x) {
+  return fmt::format("x={} a={} b={} scale={}", static_cast<int>(x.kind), bits_of(x.a), bits_of(x.b),
+                     bits_of(x.scale));
+}
+
 struct Text {
   std::string operator()(const Quantise& o) const { return fmt::format("quantise bits={}", o.fixed_bits); }
   std::string operator()(const ToFields& o) const {
     return fmt::format("to_fields units={} bits={}", o.units, o.fixed_bits);
   }
   std::string operator()(const Sum& o) const {
-    return fmt::format("sum units={} messages={}", o.units, o.messages);
+    return fmt::format("sum units={} {}", o.units, text_of_summands(o.messages));
   }
   std::string operator()(const Sign& o) const {
-    return fmt::format("sign units={} messages={}", o.units, o.messages);
+    return fmt::format("sign units={} {}", o.units, text_of_summands(o.messages));
   }
   std::string operator()(const SignError& o) const {
-    return fmt::format("sign_error units={} messages={}", o.units, o.messages);
+    return fmt::format("sign_error units={} {}", o.units, text_of_summands(o.messages));
   }
   std::string operator()(const PairError& o) const {
-    return fmt::format("pair_error units={} messages={} a={} b={} bits={}", o.units, o.messages, bits_of(o.a),
-                       bits_of(o.b), o.fixed_bits);
+    return fmt::format("pair_error units={} {} a={} b={} bits={}", o.units, text_of_summands(o.messages),
+                       bits_of(o.a), bits_of(o.b), o.fixed_bits);
+  }
+  std::string operator()(const Turn& o) const {
+    return fmt::format("turn units={} to_samples={:d}", o.units, o.to_samples);
+  }
+  std::string operator()(const Affine& o) const {
+    return fmt::format("affine units={} {}", o.units, text_of_sender(o.x));
+  }
+  std::string operator()(const RealDense& o) const {
+    return fmt::format("real_dense senders={} receivers={} {}", o.senders, o.receivers, text_of_sender(o.x));
   }
   std::string operator()(const RealSparse& o) const {
-    return fmt::format("real_sparse senders={} receivers={} bytes={:d} scale={}", o.senders, o.receivers,
-                       o.bytes, bits_of(o.scale));
+    return fmt::format("real_sparse senders={} receivers={} {}", o.senders, o.receivers, text_of_sender(o.x));
+  }
+  std::string operator()(const ExactRows& o) const {
+    return fmt::format("exact_rows senders={} receivers={}", o.senders, o.receivers);
+  }
+  std::string operator()(const AdvanceRows& o) const {
+    return fmt::format("advance_rows senders={} receivers={}", o.senders, o.receivers);
   }
   std::string operator()(const ExactSparse& o) const {
     return fmt::format("exact_sparse senders={} receivers={}", o.senders, o.receivers);
@@ -51,9 +74,12 @@ struct Text {
   }
 };
 
-std::int64_t count_of_messages(const Step& step, const Plan& plan) {
-  return std::count_if(step.inputs.begin(), step.inputs.end(),
-                       [&](SlotId s) { return plan.slot(s).storage == Storage::fields; });
+Summands summands_of(const Step& step, const Plan& plan) {
+  const auto count = [&](Storage storage) {
+    return std::count_if(step.inputs.begin(), step.inputs.end(),
+                         [&](SlotId s) { return plan.slot(s).storage == storage; });
+  };
+  return {count(Storage::fields), count(Storage::field_rows)};
 }
 
 Generated one(Operation operation) { return {{operation}, ""}; }
@@ -62,34 +88,46 @@ Generated none(std::string why) { return {{}, std::move(why)}; }
 /// Offsets of panels and entries are 32-bit in gathers, and bytes of a unit's lanes are 64 apart.
 constexpr std::int64_t most_units = std::int64_t{1} << 24;
 
-constexpr std::int64_t most_messages = 8;
-
-const std::string dense_message = "messages of dense weights stay with the kernel table";
+/// Operands of a call are limited (runtime/executor/generated_step.hpp).
+constexpr std::int64_t most_messages = 32;
 
 Generated margin(const Step& step, const Plan& plan) {
   const Slot& target = plan.slot(margin_target(plan, step));
-  const std::int64_t units = target.type.units(), n = count_of_messages(step, plan);
-  if (target.storage == Storage::signs) return one(SignError{units, n});
-  return one(PairError{units, n, target.type.a, target.type.b, plan.fixed_bits});
+  const std::int64_t units = target.type.units();
+  const Summands messages = summands_of(step, plan);
+  if (target.storage == Storage::signs) return one(SignError{units, messages});
+  return one(PairError{units, messages, target.type.a, target.type.b, plan.fixed_bits});
+}
+
+RealSender real_sender(const Slot& from) {
+  RealSender x{sender_kind(from.storage), 0, 0, 1};
+  if (x.kind == Sender::Kind::signs) x.a = 1, x.b = -1;
+  if (x.kind == Sender::Kind::pair) x.a = from.type.a, x.b = from.type.b;
+  if (x.kind == Sender::Kind::bytes) x.scale = from.type.scale;
+  return x;
 }
 
 Generated real(const Step& step, const Plan& plan) {
-  const Slot& x = plan.slot(step.inputs[0]);
+  const RealSender x = real_sender(plan.slot(step.inputs[0]));
   const Slot& w = plan.slot(step.inputs[1]);
-  if (w.storage != Storage::columns) return none(dense_message);
-  const bool bytes = x.storage == Storage::bytes;
-  if (!bytes && x.storage != Storage::reals) return none("a sender of two values, spread out first");
-  return one(RealSparse{w.type.dims[0].length, w.type.dims[1].length, bytes, bytes ? x.type.scale : 1.0f});
+  const std::int64_t senders = w.type.dims[0].length, receivers = w.type.dims[1].length;
+  if (w.storage == Storage::columns) return one(RealSparse{senders, receivers, x});
+  return one(RealDense{senders, receivers, x});
 }
 
 /// A whole message, a change of one, or whichever costs less.
 Generated exact(const Step& step, const Plan& plan) {
   const Slot& q = plan.slot(step.inputs.back());
-  if (q.storage != Storage::columns_fixed) return none(dense_message);
   const std::int64_t senders = q.type.dims[0].length, receivers = q.type.dims[1].length;
+  const bool sparse = q.storage == Storage::columns_fixed;
+  const auto add = [&](Generated& to, Operation if_sparse, Operation if_dense) {
+    to.operations.push_back(sparse ? if_sparse : if_dense);
+  };
   Generated result;
-  if (step.kernel != Kernel::advance) result.operations.push_back(ExactSparse{senders, receivers});
-  if (step.kernel != Kernel::exact) result.operations.push_back(AdvanceSparse{senders, receivers});
+  if (step.kernel != Kernel::advance)
+    add(result, ExactSparse{senders, receivers}, ExactRows{senders, receivers});
+  if (step.kernel != Kernel::exact)
+    add(result, AdvanceSparse{senders, receivers}, AdvanceRows{senders, receivers});
   return result;
 }
 
@@ -115,29 +153,18 @@ Generated update(const Step& step, const Plan& plan) {
   return one(o);
 }
 
-/// Whether a kernel computes rather than moves.
-bool computes(Kernel kernel) {
-  switch (kernel) {
-    case Kernel::zero:
-    case Kernel::copy:
-    case Kernel::load:
-    case Kernel::store:
-    case Kernel::turn:
-    case Kernel::gather:
-    case Kernel::probe: return false;
-    default: return true;
-  }
-}
-
 Generated operations_for(const Step& step, const Plan& plan) {
   const auto units = [&](SlotId s) { return plan.slot(s).type.units(); };
   switch (step.kernel) {
     case Kernel::quantise: return one(Quantise{plan.fixed_bits});
     case Kernel::to_fields: return one(ToFields{units(step.outputs[0]), plan.fixed_bits});
-    case Kernel::sum: return one(Sum{units(step.outputs[0]), count_of_messages(step, plan)});
-    case Kernel::sign: return one(Sign{units(step.outputs[0]), count_of_messages(step, plan)});
+    case Kernel::sum: return one(Sum{units(step.outputs[0]), summands_of(step, plan)});
+    case Kernel::sign: return one(Sign{units(step.outputs[0]), summands_of(step, plan)});
     case Kernel::margin: return margin(step, plan);
+    case Kernel::turn:
+      return one(Turn{units(step.outputs[0]), plan.slot(step.outputs[0]).storage == Storage::field_rows});
     case Kernel::real: return real(step, plan);
+    case Kernel::affine: return one(Affine{units(step.outputs[0]), real_sender(plan.slot(step.inputs[0]))});
     case Kernel::exact:
     case Kernel::advance:
     case Kernel::follow: return exact(step, plan);
@@ -159,20 +186,19 @@ Generated operations_of(const Step& step, const Plan& plan, Isa isa) {
   if (step.kernel == Kernel::scan || step.kernel == Kernel::loop) return {};
   for (const auto* slots : {&step.inputs, &step.outputs}) {
     for (const SlotId s : *slots) {
-      if (plan.slot(s).storage == Storage::field_rows && computes(step.kernel))
-        return none("fields by sample stay with the kernel table");
       for (const Dim& d : plan.slot(s).type.dims) {
         if (!d.is_symbolic() && d.length > most_units)
           return none("more units than offsets of 32 bits reach");
       }
     }
   }
-  if (count_of_messages(step, plan) > most_messages)
+  if (summands_of(step, plan).count() > most_messages)
     return none("more messages than are summed in registers");
   Generated generated = operations_for(step, plan);
   for (const Operation& operation : generated.operations) {
-    const bool fused =
-        std::holds_alternative<RealSparse>(operation) || std::holds_alternative<Update>(operation);
+    const bool fused = std::holds_alternative<RealDense>(operation) ||
+                       std::holds_alternative<RealSparse>(operation) ||
+                       std::holds_alternative<Update>(operation);
     if (fused && isa == Isa::x86_64)
       return none("x86-64 has no fused multiply-add: the kernel table emulates it");
   }

@@ -36,28 +36,44 @@ struct ToFields {
   int fixed_bits;
 };
 
-/// The sum of `messages` fields. Operands: the messages, h.
+/// Fields that are summed: so many that lie by lane, then so many by sample.
+struct Summands {
+  std::int64_t by_lane, by_sample;
+  std::int64_t count() const { return by_lane + by_sample; }
+};
+
+/// Their sum; by sample if any of the messages is. Operands: the messages, h.
 struct Sum {
-  std::int64_t units, messages;
+  std::int64_t units;
+  Summands messages;
 };
 
 /// Its sign in active lanes. Operands: the messages, plus, minus.
 struct Sign {
-  std::int64_t units, messages;
+  std::int64_t units;
+  Summands messages;
 };
 
 /// The perceptron's error of targets in {-1, 0, 1}. Operands: the messages, target plus, minus, margins i32
-/// (saturated), error plus, minus.
+/// (saturated, as many as row_stride() says), error plus, minus.
 struct SignError {
-  std::int64_t units, messages;
+  std::int64_t units;
+  Summands messages;
 };
 
-/// The same of two-valued targets. Operands: the messages, target plus, minus, margins f32, error plus,
-/// minus.
+/// The same of two-valued targets. Operands: the messages, target plus, minus, margins f32 (as above), error
+/// plus, minus.
 struct PairError {
-  std::int64_t units, messages;
+  std::int64_t units;
+  Summands messages;
   float a, b;
   int fixed_bits;
+};
+
+/// Fields by lane as fields by sample, or back. Operands: the fields as they lie, as they shall.
+struct Turn {
+  std::int64_t units;
+  bool to_samples;
 };
 
 /// The order in which the columns of a sparse weight are summed, and what it needs of the pattern.
@@ -75,13 +91,48 @@ struct ColumnStream {
   bool short_indices() const { return senders * unit <= 0xffff; }
 };
 
-/// Real-valued message through a sparse weight; `scale` multiplies sums over bytes. Operands: w f32, offsets,
-/// stream (a sender is where its numbers begin, in units of 8 bytes), order, x (bytes or f32), h f32.
+/// What a real-valued message reads: numbers, bytes, or bit planes that stand for a and b.
+struct RealSender {
+  Sender::Kind kind;
+  float a, b;   // of planes: 1 and -1 for signs
+  float scale;  // of sums over bytes; else 1
+  bool planes() const { return kind == Sender::Kind::signs || kind == Sender::Kind::pair; }
+};
+
+/// Real-valued message through a dense weight. Operands: w f32, x (numbers, bytes or plus), x minus (planes),
+/// h f32.
+struct RealDense {
+  std::int64_t senders, receivers;
+  RealSender x;
+};
+
+/// The same through a sparse one. Operands: w f32, offsets, stream (a sender is where its numbers begin, in
+/// units of 8 bytes; of planes, its number), order, x, x minus, h f32.
 struct RealSparse {
   std::int64_t senders, receivers;
-  bool bytes;
-  float scale;
-  ColumnStream stream() const { return {senders, bytes ? lanes / 8 : lanes * 4 / 8}; }
+  RealSender x;
+  ColumnStream stream() const {
+    return {senders, x.planes() ? 1 : x.kind == Sender::Kind::bytes ? lanes / 8 : lanes * 4 / 8};
+  }
+};
+
+/// a x + b, rounded twice; 0 in lanes without a sample. Operands: x, x minus (planes), a f32, b f32, numbers
+/// f32.
+struct Affine {
+  std::int64_t units;
+  RealSender x;
+};
+
+/// Exact message through a dense weight, by sample. Operands: q i32, x plus, x minus (null: every sender is
+/// +1 or -1 in every active lane), h i32.
+struct ExactRows {
+  std::int64_t senders, receivers;
+};
+
+/// h += message(to) - message(from) of a dense weight, by sample. Operands: q i32, from plus, minus, to plus,
+/// minus, h i32.
+struct AdvanceRows {
+  std::int64_t senders, receivers;
 };
 
 /// Exact message through a sparse weight, of senders that are +1 or -1 in every active lane. Operands: q i32,
@@ -112,14 +163,15 @@ struct Update {
   bool sparse, fixed_diagonal;
 };
 
-using Operation = std::variant<Quantise, ToFields, Sum, Sign, SignError, PairError, RealSparse, ExactSparse,
-                               AdvanceSparse, Update>;
+using Operation = std::variant<Quantise, ToFields, Sum, Sign, SignError, PairError, Turn, Affine, RealDense,
+                               RealSparse, ExactRows, AdvanceRows, ExactSparse, AdvanceSparse, Update>;
 
 /// All that its code depends on, apart from the target: "exact_sparse senders=2000 receivers=2000 add=1".
 std::string text_of(const Operation& operation);
 
-/// What is generated for a step, where its fields are int32. Empty with a reason: the kernel table's function
-/// runs it; empty without: nothing is computed (values are moved, other steps are run).
+/// What is generated for a step, where its fields are int32 (int64 is the rare case that a bound doesn't
+/// hold: the kernel table runs it). Empty with a reason: the kernel table's function runs it; empty without:
+/// nothing is computed (values are moved, other steps are run).
 struct Generated {
   std::vector<Operation> operations;  // usually one; advance: the whole message added, then the difference
   std::string why_not;

@@ -58,8 +58,11 @@ inline Arithmetic arithmetic_of(Sender::Kind u, Errors::Kind v) {
 }
 
 /// Both counts of a two-valued side as one number, rounded as section 11 writes it.
+[[gnu::always_inline]] inline Floats pair_sum(Floats n_a, float a, Floats n_b, float b) {
+  return fma(broadcast<float>(a), n_a, broadcast<float>(b) * n_b);
+}
 [[gnu::always_inline]] inline Floats pair_sum(Words n_a, float a, Words n_b, float b) {
-  return fma(broadcast<float>(a), to_floats(n_a), broadcast<float>(b) * to_floats(n_b));
+  return pair_sum(to_floats(n_a), a, to_floats(n_b), b);
 }
 
 }  // namespace

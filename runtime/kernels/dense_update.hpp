@@ -17,46 +17,77 @@ class DenseCorrelation {
   explicit DenseCorrelation(const DenseArguments& arguments)
       : in_(arguments),
         how_(arithmetic_of(arguments.u.kind, arguments.v.kind)),
-        errors_(reinterpret_cast<unsigned char*>(arguments.scratch + arguments.weight.stride)) {
+        errors_(arguments.scratch + arguments.weight.stride) {
     lay_out();
   }
 
   /// Whether there is any error at all.
   bool any() const { return any_; }
 
-  /// Whether signs_of() gives a row's S, cheaply enough to be asked for a register at a time.
-  bool in_registers() const { return how_ == Arithmetic::signs && in_.panels == 1; }
-  [[gnu::always_inline]] Floats signs_of(std::int64_t j, std::int64_t k) const {
-    return to_floats(sign_sum(j, 1, k));
-  }
+  /// Whether a sum of 0 is always +0.
+  bool plus_zero() const { return how_ == Arithmetic::signs; }
 
   void row(std::int64_t j, float* s) const {
     switch (how_) {
-      case Arithmetic::signs: return signs(j, s);
-      case Arithmetic::pair_errors: return pair_errors(j, s);
-      case Arithmetic::pair_senders: return pair_senders(j, s);
+      case Arithmetic::signs:
+      case Arithmetic::pair_errors:
+      case Arithmetic::pair_senders: return counted_row(j, s);
       case Arithmetic::bytes: return one_panel() ? bytes(j, 1, s) : bytes(j, in_.panels, s);
       case Arithmetic::byte_pairs: return byte_pairs(j, s);
       case Arithmetic::reals: return reals(j, s);
     }
   }
 
+  /// Whether a row's S is counted from bits, cheaply enough to be asked for a register at a time.
+  bool counts() const {
+    return how_ == Arithmetic::signs || how_ == Arithmetic::pair_errors || how_ == Arithmetic::pair_senders;
+  }
+  /// If counts(): what run returns of a function of a row j that gives a function of k, row j's S of the
+  /// register of receivers from k on.
+  template <class Run>
+  auto with_counts(Run run) const {
+    const auto by_row = [&](auto sum) {
+      return run([sum](std::int64_t j) { return [sum, j](std::int64_t k) { return sum(j, k); }; });
+    };
+    if (one_panel() && never_zero()) {
+      const auto by_plus = [&](auto sum) {
+        return run([sum, plus = in_.u.signs.plus](std::int64_t j) {
+          return [sum, up = broadcast<std::uint32_t>(plus[j])](std::int64_t k) { return sum(up, k); };
+        });
+      };
+      if (how_ == Arithmetic::signs) return by_plus(sign_sums());
+      if (how_ == Arithmetic::pair_errors) return by_plus(pair_error_sums());
+    }
+    if (how_ == Arithmetic::signs) return by_row([this](auto j, auto k) { return sign_sum(j, k); });
+    if (how_ == Arithmetic::pair_errors) {
+      return by_row([this](auto j, auto k) { return pair_error_sum(j, k); });
+    }
+    return by_row([this](auto j, auto k) { return pair_sender_sum(j, k); });
+  }
+
  private:
+  struct Lanes {
+    std::uint32_t plus, minus;
+  };
+
   bool one_panel() const { return in_.panels == 1; }
   std::int64_t receivers() const { return in_.weight.receivers; }
   std::int64_t stride() const { return in_.weight.stride; }
 
-  /// Masks of register k of a panel: plane 0 or 1.
-  unsigned char* masks(int plane, std::int64_t panel, std::int64_t k) const {
-    return errors_ + ((plane * in_.panels + panel) * stride() + k) * static_cast<std::int64_t>(sizeof(Mask));
+  /// Masks of one panel, a word a receiver: of plane 0 or 1.
+  std::uint32_t* masks(int plane, std::int64_t panel, std::int64_t k) const {
+    return reinterpret_cast<std::uint32_t*>(errors_) + (plane * in_.panels + panel) * stride() + k;
   }
+  /// The bits of a plane, counted over all panels.
+  float* totals(int plane, std::int64_t k) const { return errors_ + (2 * in_.panels + plane) * stride() + k; }
   /// Values of four samples as bytes, a word a receiver.
-  unsigned char* quads(int plane, std::int64_t panel, int quad, std::int64_t k) const {
-    return errors_ + (((plane * in_.panels + panel) * 4 + quad) * stride() + k) * 4;
+  std::uint32_t* quads(int plane, std::int64_t panel, int quad, std::int64_t k) const {
+    return reinterpret_cast<std::uint32_t*>(errors_) + ((plane * in_.panels + panel) * 4 + quad) * stride() +
+           k;
   }
   /// Values of one sample.
   float* sample(std::int64_t panel, int lane, std::int64_t k) const {
-    return in_.scratch + stride() + (panel * lanes + lane) * stride() + k;
+    return errors_ + (panel * lanes + lane) * stride() + k;
   }
 
   void lay_out() {
@@ -64,7 +95,9 @@ class DenseCorrelation {
       for (std::int64_t k = 0; k < stride(); ++k) {
         const std::int64_t i = p * receivers() + k;
         const bool exists = k < receivers();
-        any_ |= exists && erring_lanes(in_.v, i) != 0;
+        const unsigned errs = exists ? erring_lanes(in_.v, i) : 0;
+        any_ |= errs != 0;
+        erring_ |= errs;
         if (how_ == Arithmetic::reals) {
           for (int lane = 0; lane < lanes; ++lane)
             *sample(p, lane, k) = exists ? error_at(in_.v, i, lane) : 0.0f;
@@ -76,63 +109,104 @@ class DenseCorrelation {
     }
   }
 
-  void lay_out_masks(std::int64_t p, std::int64_t k, Mask plus, Mask minus) {
+  void lay_out_masks(std::int64_t p, std::int64_t k, std::uint32_t plus, std::uint32_t minus) {
     if (how_ == Arithmetic::bytes || how_ == Arithmetic::byte_pairs) {
       const bool pair = how_ == Arithmetic::byte_pairs;
-      for (int lane = 0; lane < lanes; ++lane) {
-        const int up = plus >> lane & 1, down = minus >> lane & 1;
-        quads(0, p, lane / 4, k)[lane % 4] = static_cast<unsigned char>(pair ? up : up - down);
-        if (pair) quads(1, p, lane / 4, k)[lane % 4] = static_cast<unsigned char>(down);
+      for (int quad = 0; quad < 4; ++quad) {
+        const std::uint32_t up = spread_bits(plus >> (4 * quad)), down = spread_bits(minus >> (4 * quad));
+        *quads(0, p, quad, k) = pair ? up : up | down * 0xffu;
+        if (pair) *quads(1, p, quad, k) = down;
       }
       return;
     }
-    const Mask second = how_ == Arithmetic::signs ? static_cast<Mask>(plus | minus) : minus;
-    __builtin_memcpy(masks(0, p, k), &plus, sizeof plus);
-    __builtin_memcpy(masks(1, p, k), &second, sizeof second);
+    const std::uint32_t second = how_ == Arithmetic::signs ? plus | minus : minus;
+    const std::uint32_t planes[] = {plus, second};
+    for (int plane = 0; plane < 2; ++plane) {
+      *masks(plane, p, k) = planes[plane];
+      *totals(plane, k) =
+          (p == 0 ? 0.0f : *totals(plane, k)) + static_cast<float>(__builtin_popcount(planes[plane]));
+    }
   }
 
-  [[gnu::always_inline]] Words sign_sum(std::int64_t j, std::int64_t panels, std::int64_t k) const {
+  /// Bits 0 to 3 as bytes.
+  static std::uint32_t spread_bits(std::uint32_t bits) { return ((bits & 0xfu) * 0x204081u) & 0x01010101u; }
+
+  Lanes sender(std::int64_t p, std::int64_t j) const {
+    const std::int64_t i = p * in_.weight.senders + j;
+    return {in_.u.signs.plus[i], in_.u.signs.minus[i]};
+  }
+  /// Whether every sender of the only panel is +1 or -1 wherever there is an error.
+  bool never_zero() const {
+    unsigned zero = 0;
+    for (std::int64_t j = 0; j < in_.weight.senders; ++j) {
+      const Lanes u = sender(0, j);
+      zero |= ~(u.plus | u.minus);
+    }
+    return (zero & erring_) == 0;
+  }
+
+  [[gnu::always_inline]] Words mask_register(int plane, std::int64_t p, std::int64_t k) const {
+    return load<std::uint32_t>(masks(plane, p, k));
+  }
+
+  /// For a sender that is never 0: the product is 1, less 2 where the signs differ.
+  auto sign_sums() const {
+    return [plus = masks(0, 0, 0), both = masks(1, 0, 0), count = totals(1, 0)](Words up, std::int64_t k) {
+      const Words differ = load<std::uint32_t>(both + k) & (load<std::uint32_t>(plus + k) ^ up);
+      return fma(broadcast(-2.0f), to_floats(popcount(differ)), load<float>(count + k));
+    };
+  }
+  /// Of the lanes with an error as many are +1 as are not -1.
+  auto pair_error_sums() const {
+    return [a = masks(0, 0, 0), b = masks(1, 0, 0), count_a = totals(0, 0), count_b = totals(1, 0),
+            v_a = in_.v.a, v_b = in_.v.b](Words up, std::int64_t k) {
+      const auto count = [&](const std::uint32_t* bits, const float* all) {
+        const Floats plus = to_floats(popcount(load<std::uint32_t>(bits + k) & up));
+        return plus + plus - load<float>(all + k);
+      };
+      return pair_sum(count(a, count_a), v_a, count(b, count_b), v_b);
+    };
+  }
+
+  [[gnu::always_inline]] Floats sign_sum(std::int64_t j, std::int64_t k) const {
     Words sum{};
-    for (std::int64_t p = 0; p < panels; ++p) {
-      const std::uint32_t up = in_.u.signs.plus[p * in_.weight.senders + j];
-      const std::uint32_t down = in_.u.signs.minus[p * in_.weight.senders + j];
-      // Where neither is 0 the product is 1, less 2 where the signs differ.
-      const Words both = widen(masks(1, p, k)) & broadcast<std::uint32_t>(up | down);
-      const Words differ = both & (widen(masks(0, p, k)) ^ broadcast<std::uint32_t>(up));
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes u = sender(p, j);
+      const Words both = mask_register(1, p, k) & broadcast<std::uint32_t>(u.plus | u.minus);
+      const Words differ = both & (mask_register(0, p, k) ^ broadcast<std::uint32_t>(u.plus));
       sum = sum + popcount(both) - (popcount(differ) << 1);
     }
-    return sum;
+    return to_floats(sum);
   }
 
-  void signs(std::int64_t j, float* s) const {
-    for (std::int64_t k = 0; k < receivers(); k += words) store(s + k, to_floats(sign_sum(j, in_.panels, k)));
-  }
-
-  void pair_errors(std::int64_t j, float* s) const {
-    for (std::int64_t k = 0; k < receivers(); k += words) {
-      Words n_a{}, n_b{};
-      for (std::int64_t p = 0; p < in_.panels; ++p) {
-        const Words up = broadcast<std::uint32_t>(in_.u.signs.plus[p * in_.weight.senders + j]);
-        const Words down = broadcast<std::uint32_t>(in_.u.signs.minus[p * in_.weight.senders + j]);
-        const Words is_a = widen(masks(0, p, k)), is_b = widen(masks(1, p, k));
-        n_a = n_a + popcount(is_a & up) - popcount(is_a & down);
-        n_b = n_b + popcount(is_b & up) - popcount(is_b & down);
-      }
-      store(s + k, pair_sum(n_a, in_.v.a, n_b, in_.v.b));
+  [[gnu::always_inline]] Floats pair_error_sum(std::int64_t j, std::int64_t k) const {
+    Words n_a{}, n_b{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes u = sender(p, j);
+      const Words up = broadcast<std::uint32_t>(u.plus), down = broadcast<std::uint32_t>(u.minus);
+      const Words is_a = mask_register(0, p, k), is_b = mask_register(1, p, k);
+      n_a = n_a + popcount(is_a & up) - popcount(is_a & down);
+      n_b = n_b + popcount(is_b & up) - popcount(is_b & down);
     }
+    return pair_sum(n_a, in_.v.a, n_b, in_.v.b);
+  }
+  [[gnu::always_inline]] Floats pair_sender_sum(std::int64_t j, std::int64_t k) const {
+    Words n_a{}, n_b{};
+    for (std::int64_t p = 0; p < in_.panels; ++p) {
+      const Lanes u = sender(p, j);
+      const Words is_a = broadcast<std::uint32_t>(u.plus), is_b = broadcast<std::uint32_t>(u.minus);
+      const Words up = mask_register(0, p, k), down = mask_register(1, p, k);
+      n_a = n_a + popcount(is_a & up) - popcount(is_a & down);
+      n_b = n_b + popcount(is_b & up) - popcount(is_b & down);
+    }
+    return pair_sum(n_a, in_.u.a, n_b, in_.u.b);
   }
 
-  void pair_senders(std::int64_t j, float* s) const {
+  void counted_row(std::int64_t j, float* s) const {
     for (std::int64_t k = 0; k < receivers(); k += words) {
-      Words n_a{}, n_b{};
-      for (std::int64_t p = 0; p < in_.panels; ++p) {
-        const Words is_a = broadcast<std::uint32_t>(in_.u.signs.plus[p * in_.weight.senders + j]);
-        const Words is_b = broadcast<std::uint32_t>(in_.u.signs.minus[p * in_.weight.senders + j]);
-        const Words up = widen(masks(0, p, k)), down = widen(masks(1, p, k));
-        n_a = n_a + popcount(is_a & up) - popcount(is_a & down);
-        n_b = n_b + popcount(is_b & up) - popcount(is_b & down);
-      }
-      store(s + k, pair_sum(n_a, in_.u.a, n_b, in_.u.b));
+      store(s + k, how_ == Arithmetic::signs         ? sign_sum(j, k)
+                   : how_ == Arithmetic::pair_errors ? pair_error_sum(j, k)
+                                                     : pair_sender_sum(j, k));
     }
   }
 
@@ -189,46 +263,70 @@ class DenseCorrelation {
 
   const DenseArguments& in_;
   Arithmetic how_;
-  unsigned char* errors_;
+  float* errors_;
   bool any_ = false;
+  unsigned erring_ = 0;  // lanes of any panel with an error
 };
 
-/// Bits of the lanes from receiver k on that exist and may move in row j.
-[[gnu::always_inline]] inline unsigned movable_bits(const DenseArguments& in, std::int64_t j,
-                                                    std::int64_t k) {
-  const std::int64_t left = in.weight.receivers - k;
-  unsigned bits = (1u << (left < words ? left : words)) - 1u;
-  if (in.fixed_diagonal && j >= k && j < k + words) bits &= ~(1u << (j - k));
-  return bits;
+/// The steps of one row; s_of(k) is S of the register of receivers from k on.
+template <class Step, class Progress, class Sum>
+[[gnu::always_inline]] inline void step_row(const Step& step, Parameters to, const DenseArguments& in,
+                                            std::int64_t j, Progress& progress, Sum s_of) {
+  const std::int64_t receivers = in.weight.receivers, whole = receivers / words * words;
+  // The register with the weight that stays.
+  const std::int64_t fixed = in.fixed_diagonal && j < receivers ? j / words * words : -1;
+  for (std::int64_t k = 0; k < receivers; k += words) {
+    const std::int64_t end = k <= fixed ? fixed : whole;
+    step_registers(step, to, k, end, progress, s_of);
+    k = k < end ? end : k;
+    if (k >= receivers) break;
+    const std::int64_t left = receivers - k;
+    unsigned movable = (1u << (left < words ? left : words)) - 1u;
+    if (k == fixed) movable &= ~(1u << (j - k));
+    step_at(step, to, k, s_of(k), lanes_of<Words>(movable), progress);
+  }
+}
+
+/// The steps of all rows; s_of(j, k) is S of a register of row j. By value: of what others can see the
+/// compiler keeps nothing in registers.
+template <StepRule rule, bool plus_zero, class Sum>
+[[gnu::always_inline]] inline UpdateReport step_rows(const DenseArguments in, Sum s_of) {
+  const Step<rule, plus_zero> step(in.scalars);
+  const DenseWeight<float>& weight = in.weight;
+  Progress<rule> progress;
+  for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j) {
+    const std::int64_t row = j * weight.stride;
+    const Parameters to{weight.entries + row, in.moments[0] ? in.moments[0] + row : nullptr,
+                        in.moments[1] ? in.moments[1] + row : nullptr};
+    step_row(step, to, in, j, progress, s_of(j));
+  }
+  return progress.report();
+}
+
+template <StepRule rule, bool plus_zero>
+UpdateReport update_rows(const DenseArguments& in, const DenseCorrelation& correlation) {
+  if (!correlation.any()) {
+    return step_rows<rule, plus_zero>(in, [](std::int64_t) { return [](std::int64_t) { return Floats{}; }; });
+  }
+  if (correlation.counts()) {
+    return correlation.with_counts([&](auto s_of) { return step_rows<rule, plus_zero>(in, s_of); });
+  }
+  float* s = in.scratch;
+  return step_rows<rule, plus_zero>(in, [&](std::int64_t j) {
+    correlation.row(j, s);
+    return [s](std::int64_t k) { return load<float>(s + k); };
+  });
 }
 
 template <StepRule rule>
 UpdateReport update_dense_by(const DenseArguments& in) {
   const DenseCorrelation correlation(in);
-  const bool still = rule == StepRule::sgd && in.scalars[1] == 0;  // without an error nothing moves
-  if (still && !correlation.any()) return {0, true};
-  const Step<rule> step(in.scalars);
-  const DenseWeight<float>& weight = in.weight;
-  float* s = in.scratch;
-  for (std::int64_t k = 0; k < weight.receivers; k += words) store(s + k, Floats{});
-  Progress progress;
-  for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j) {
-    const std::int64_t row = j * weight.stride;
-    const Parameters to{weight.entries + row, in.moments[0] ? in.moments[0] + row : nullptr,
-                        in.moments[1] ? in.moments[1] + row : nullptr};
-    const auto step_row = [&](auto s_of) {
-      for (std::int64_t k = 0; k < weight.receivers; k += words) {
-        step_at(step, to, k, s_of(k), lanes_of<Words>(movable_bits(in, j, k)), progress);
-      }
-    };
-    if (correlation.any() && correlation.in_registers()) {
-      step_row([&](std::int64_t k) { return correlation.signs_of(j, k); });
-      continue;
-    }
-    if (correlation.any()) correlation.row(j, s);
-    step_row([&](std::int64_t k) { return load<float>(s + k); });
+  if constexpr (rule == StepRule::sgd) {
+    if (in.scalars[1] == 0 && !correlation.any()) return {0, true};  // without an error nothing moves
+  } else {
+    if (correlation.plus_zero() && in.scalars[0] >= 0) return update_rows<rule, true>(in, correlation);
   }
-  return progress.report();
+  return update_rows<rule, false>(in, correlation);
 }
 
 UpdateReport update_dense(const DenseArguments& in) {

@@ -6,18 +6,31 @@
 namespace relaxon {
 namespace {
 
+/// The senders of two neighbouring entries: one load where loads are what takes time.
+struct SenderPair {
+  explicit SenderPair(const std::int32_t* senders) {
+    std::uint64_t both;
+    __builtin_memcpy(&both, senders, sizeof both);
+    first = static_cast<std::int64_t>(both & 0xffffffffu);
+    second = static_cast<std::int64_t>(both >> 32);
+  }
+  std::int64_t first, second;
+};
+
 /// plane[senders[i]] in lane i.
 [[gnu::always_inline]] inline Words masks_at(const Mask* plane, const std::int32_t* senders) {
   const auto eight = [&](int i) {
-    __m128i x = _mm_cvtsi32_si128(plane[senders[i]]);
-    x = _mm_insert_epi16(x, plane[senders[i + 1]], 1);
-    x = _mm_insert_epi16(x, plane[senders[i + 2]], 2);
-    x = _mm_insert_epi16(x, plane[senders[i + 3]], 3);
+    const SenderPair a(senders + i), b(senders + i + 2);
+    __m128i x = _mm_cvtsi32_si128(plane[a.first]);
+    x = _mm_insert_epi16(x, plane[a.second], 1);
+    x = _mm_insert_epi16(x, plane[b.first], 2);
+    x = _mm_insert_epi16(x, plane[b.second], 3);
     if constexpr (words > 4) {
-      x = _mm_insert_epi16(x, plane[senders[i + 4]], 4);
-      x = _mm_insert_epi16(x, plane[senders[i + 5]], 5);
-      x = _mm_insert_epi16(x, plane[senders[i + 6]], 6);
-      x = _mm_insert_epi16(x, plane[senders[i + 7]], 7);
+      const SenderPair c(senders + i + 4), d(senders + i + 6);
+      x = _mm_insert_epi16(x, plane[c.first], 4);
+      x = _mm_insert_epi16(x, plane[c.second], 5);
+      x = _mm_insert_epi16(x, plane[d.first], 6);
+      x = _mm_insert_epi16(x, plane[d.second], 7);
     }
     return x;
   };
@@ -34,11 +47,46 @@ namespace {
 #endif
 }
 
-/// Sums over four groups of four samples, of the entries of a register: part[i] holds those of the entries
-/// i, i + 4, .. side by side.
-struct Quarters {
-  Words part[4];
-};
+/// The bytes of four samples of each sender, from a panel's bytes on that begin with these samples.
+[[gnu::always_inline]] inline Words quads_at(const std::uint8_t* bytes, const std::int32_t* senders) {
+  const auto word = [&](std::int64_t sender) {
+    int x;
+    __builtin_memcpy(&x, bytes + sender * lanes, sizeof x);
+    return x;
+  };
+  const auto four = [&](int i) {
+    const SenderPair a(senders + i), b(senders + i + 2);
+#if defined(__SSE4_1__)
+    const __m128i x = _mm_insert_epi32(_mm_cvtsi32_si128(word(a.first)), word(a.second), 1);
+    return _mm_insert_epi32(_mm_insert_epi32(x, word(b.first), 2), word(b.second), 3);
+#else
+    return _mm_set_epi32(word(b.second), word(b.first), word(a.second), word(a.first));
+#endif
+  };
+#if defined(__AVX512F__)
+  const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(four(0)), four(4), 1);
+  const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(four(8)), four(12), 1);
+  return (Words)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+#elif defined(__AVX2__)
+  return (Words)_mm256_inserti128_si256(_mm256_castsi128_si256(four(0)), four(4), 1);
+#else
+  return (Words)four(0);
+#endif
+}
+
+/// Bits 0 to 3 as bytes: 1 in those of `plus`, -1 in those of `minus`.
+inline std::uint32_t signed_bytes(unsigned plus, unsigned minus) {
+  const auto spread = [](unsigned bits) { return ((bits & 0xfu) * 0x204081u) & 0x01010101u; };
+  return spread(plus) | spread(minus) * 0xffu;
+}
+
+/// signed_bytes of all samples of a panel, in every group of four words.
+[[gnu::always_inline]] inline Words signed_panel(unsigned plus, unsigned minus) {
+  std::uint32_t quads[words];
+  for (int i = 0; i < words; ++i)
+    quads[i] = i < 4 ? signed_bytes(plus >> (4 * i), minus >> (4 * i)) : quads[i - 4];
+  return load<std::uint32_t>(quads);
+}
 
 /// The sixteen bytes of a panel of the senders first, first + 4, .. of a register.
 [[gnu::always_inline]] inline Words panels_at(const std::uint8_t* bytes, const std::int32_t* senders) {
@@ -54,36 +102,6 @@ struct Quarters {
 #else
   return (Words)one(0);
 #endif
-}
-
-/// For each group of 128 bits, 1 in the bytes of the lanes of `plus`, -1 in those of `minus`.
-[[gnu::always_inline]] inline Words signed_bytes(unsigned plus, unsigned minus) {
-  const auto spread_bits = [](unsigned mask) {
-#if defined(__AVX512F__)
-    return _mm_movm_epi8(static_cast<__mmask16>(mask));
-#else
-    const __m128i both = _mm_cvtsi32_si128(static_cast<int>(mask));
-    const __m128i pairs = _mm_unpacklo_epi8(both, both);  // low low high high
-    const __m128i halves = _mm_shufflelo_epi16(pairs, _MM_SHUFFLE(1, 1, 0, 0));
-    const __m128i bytes = _mm_shuffle_epi32(halves, _MM_SHUFFLE(1, 1, 0, 0));
-    const __m128i bits = _mm_set1_epi64x(static_cast<long long>(0x8040201008040201ull));
-    return _mm_cmpeq_epi8(_mm_and_si128(bytes, bits), bits);
-#endif
-  };
-  const __m128i v = _mm_sub_epi8(spread_bits(minus), spread_bits(plus));
-#if defined(__AVX512F__)
-  return (Words)_mm512_broadcast_i32x4(v);
-#elif defined(__AVX2__)
-  return (Words)_mm256_broadcastsi128_si256(v);
-#else
-  return (Words)v;
-#endif
-}
-
-/// sum += the products of the senders' bytes with v, four samples each.
-[[gnu::always_inline]] inline void add_dots(Quarters& sum, const std::uint8_t* bytes,
-                                            const std::int32_t* senders, Words v) {
-  for (int i = 0; i < 4; ++i) sum.part[i] = dot4(sum.part[i], panels_at(bytes, senders + i), v);
 }
 
 [[gnu::always_inline]] inline Words unpack_low_words(Words a, Words b) {
@@ -123,10 +141,14 @@ struct Quarters {
 #endif
 }
 
-/// The sums over all samples, entry i in lane i.
-[[gnu::always_inline]] inline Words joined(const Quarters& q) {
-  const Words first = unpack_low_words(q.part[0], q.part[1]) + unpack_high_words(q.part[0], q.part[1]);
-  const Words second = unpack_low_words(q.part[2], q.part[3]) + unpack_high_words(q.part[2], q.part[3]);
+/// The sums over a panel's samples of the senders' bytes times v, as signed_panel() has it.
+[[gnu::always_inline]] inline Words panel_dots(const std::uint8_t* bytes, const std::int32_t* senders,
+                                               Words v) {
+  // Of the entries i, i + 4, .. those of four groups of four samples lie side by side.
+  const auto part = [&](int i) { return dot4(Words{}, panels_at(bytes, senders + i), v); };
+  const Words a = part(0), b = part(1), c = part(2), d = part(3);
+  const Words first = unpack_low_words(a, b) + unpack_high_words(a, b);
+  const Words second = unpack_low_words(c, d) + unpack_high_words(c, d);
   return unpack_low_pairs(first, second) + unpack_high_pairs(first, second);
 }
 

@@ -125,7 +125,7 @@ struct Changes {
 
 /// What an update kernel reports.
 struct UpdateReport {
-  float growth;  // no |W'| exceeds |W| by more; means nothing unless `finite`
+  float growth;  // no |W'| exceeds |W| by more, by little less at most; means nothing unless `finite`
   bool finite;   // every weight and moment it wrote is finite
 };
 
@@ -140,7 +140,7 @@ struct UpdateArguments {
   float* moments[2];                         // stored as the weight's entries; null if the rule has none
   bool fixed_diagonal;                       // dense: entries (k, k) never change
   float* scratch;                            // dense: update_scratch floats
-  std::span<const std::int32_t> fixed = {};  // sparse: entries that never change, ascending; one a column
+  std::span<const std::int32_t> fixed = {};  // sparse: the entries (k, k) if they never change, ascending
 };
 
 /// Floats of scratch memory that an update or correlation of a dense weight needs.
@@ -148,9 +148,9 @@ inline std::int64_t update_scratch(Sender::Kind u, Errors::Kind v, std::int64_t 
   const bool real = u == Sender::Kind::real || v == Errors::Kind::real;
   const bool both_pairs = u == Sender::Kind::pair && v == Errors::Kind::pair;
   // A row of S, and the errors of each receiver side by side: numbers, bytes (two planes) or bits (two
-  // planes).
-  const std::int64_t per_panel = real || both_pairs ? 16 : u == Sender::Kind::bytes ? 8 : 1;
-  return (1 + per_panel * panels) * stride;
+  // planes, and how many of each).
+  const std::int64_t per_panel = real || both_pairs ? 16 : u == Sender::Kind::bytes ? 8 : 2;
+  return (3 + per_panel * panels) * stride;
 }
 
 struct KernelTable {

@@ -6,8 +6,9 @@
 namespace relaxon {
 namespace {
 
-/// A rule's scalars in every lane.
-template <StepRule rule>
+/// A rule's scalars in every lane. `plus_zero`: S is never -0 and the factor of S not negative, so that S = 0
+/// needs no care in g: fma(-beta, +0, x) is x, -0 and +0 too.
+template <StepRule rule, bool plus_zero = false>
 class Step {
  public:
   static constexpr bool is_adam = rule == StepRule::adam || rule == StepRule::adamw;
@@ -25,8 +26,7 @@ class Step {
       w = select(is_zero(s), decayed, fma(c_[0], s, decayed));
       return;
     }
-    const Floats decay = c_[1] * w;
-    const Floats g = select(is_zero(s), decay, fma(-c_[0], s, decay));
+    const Floats g = gradient(w, s);
     if constexpr (is_adam) {
       if constexpr (rule == StepRule::adamw) w = fma(-c_[9], w, w);
       m = fma(c_[3], g, c_[2] * m);
@@ -39,30 +39,50 @@ class Step {
   }
 
  private:
+  [[gnu::always_inline]] Floats gradient(Floats w, Floats s) const {
+    const Floats decay = c_[1] * w, g = fma(-c_[0], s, decay);
+    return plus_zero ? g : select(is_zero(s), decay, g);
+  }
+
   Floats c_[count];
   LaneSet<Words> decays_;
 };
 
 /// What the weights have done so far.
+template <StepRule rule>
 class Progress {
  public:
-  /// `second` is Adam's v. Any other moment that isn't finite shows in its weight.
+  /// `second` is Adam's v, never negative. Any other moment that isn't finite shows in its weight, and so
+  /// does a v that is no number.
   [[gnu::always_inline]] void note(Floats before, Floats after, Floats second) {
-    growth_ = larger(magnitude(after) - magnitude(before), growth_);
-    largest_ = larger(largest_, larger((Ints)magnitude(after), (Ints)magnitude(second)));
+    // Magnitudes order as integers, numbers before infinity and what is no number.
+    if constexpr (takes_change) {
+      growth_ = (Floats)larger((Ints)growth_, (Ints)magnitude(after - before));
+      second_ = larger(second_, (Ints)second);
+    } else {
+      growth_ = larger(magnitude(after) - magnitude(before), growth_);
+      not_finite_ = not_finite_ | (Words)(after - after);  // 0 where it is finite
+    }
   }
   UpdateReport report() const {
     UpdateReport report{0, true};
     for (int i = 0; i < words; ++i) {
+      report.finite &= ((Ints)growth_)[i] < infinity && second_[i] < infinity && not_finite_[i] == 0;
       if (growth_[i] > report.growth) report.growth = growth_[i];
-      report.finite &= largest_[i] < 0x7f800000;
     }
+    // The change was rounded.
+    if (takes_change) report.growth *= 1 + 0x1p-22f;
     return report;
   }
 
  private:
+  // Of Adam, which moves weights by about its rate, decay or not, the change says as much as the growth.
+  static constexpr bool takes_change = Step<rule>::is_adam;
+  static constexpr std::int32_t infinity = 0x7f800000;
+
   Floats growth_{};
-  Ints largest_{};  // magnitudes order as integers
+  Ints second_{};
+  Words not_finite_{};
 };
 
 /// Weights with their moments.
@@ -72,12 +92,10 @@ struct Parameters {
   float* v;
 };
 
-[[gnu::always_inline]] inline LaneSet<Words> every_lane() { return lanes_of<Words>((1u << words) - 1u); }
-
 /// A step of the register of weights at `i`, in the lanes that may move. With `count` < words only that many
 /// weights exist.
-template <StepRule rule>
-[[gnu::always_inline]] inline void step_at(const Step<rule>& step, Parameters to, std::int64_t i, Floats s,
+template <class Step, class Progress>
+[[gnu::always_inline]] inline void step_at(const Step& step, Parameters to, std::int64_t i, Floats s,
                                            LaneSet<Words> movable, Progress& progress, int count = words) {
   const bool whole = count == words;
   if (!whole) movable = static_cast<LaneSet<Words>>(movable & lanes_of<Words>((1u << count) - 1u));
@@ -87,35 +105,54 @@ template <StepRule rule>
   const auto write = [&](float* at, Floats x) { whole ? store(at + i, x) : store_first(at + i, x, count); };
   const Floats w = read(to.w);
   Floats m{}, v{};
-  if constexpr (Step<rule>::moments > 0) m = read(to.m);
-  if constexpr (Step<rule>::moments > 1) v = read(to.v);
+  if constexpr (Step::moments > 0) m = read(to.m);
+  if constexpr (Step::moments > 1) v = read(to.v);
   Floats next_w = w, next_m = m, next_v = v;
   step(next_w, next_m, next_v, s);
   next_w = select(movable, next_w, w);
   next_v = select(movable, next_v, v);
   progress.note(w, next_w, next_v);
   write(to.w, next_w);
-  if constexpr (Step<rule>::moments > 0) write(to.m, select(movable, next_m, m));
-  if constexpr (Step<rule>::moments > 1) write(to.v, next_v);
+  if constexpr (Step::moments > 0) write(to.m, select(movable, next_m, m));
+  if constexpr (Step::moments > 1) write(to.v, next_v);
+}
+
+/// Steps of the registers of weights from `i` to `end`, all of which may move; s_of(i) is S of the register
+/// at i.
+template <class Step, class Progress, class Sum>
+[[gnu::always_inline]] inline void step_registers(const Step& step, Parameters to, std::int64_t i,
+                                                  std::int64_t end, Progress& progress, Sum s_of) {
+  for (; i < end; i += words) {
+    const Floats before = load<float>(to.w + i);
+    Floats w = before, m{}, v{};
+    if constexpr (Step::moments > 0) m = load<float>(to.m + i);
+    if constexpr (Step::moments > 1) v = load<float>(to.v + i);
+    step(w, m, v, s_of(i));
+    progress.note(before, w, v);
+    store(to.w + i, w);
+    if constexpr (Step::moments > 0) store(to.m + i, m);
+    if constexpr (Step::moments > 1) store(to.v + i, v);
+  }
 }
 
 /// A step of `n` weights from `i` on, all of which may move; without S (null) it is 0.
-template <StepRule rule>
-[[gnu::always_inline]] inline void step_range(const Step<rule>& step, Parameters to, std::int64_t i,
-                                              std::int64_t n, const float* s, Progress& progress) {
-  for (; n >= words; i += words, n -= words) {
-    step_at(step, to, i, s ? load<float>(s + i) : Floats{}, every_lane(), progress);
-  }
-  if (n == 0) return;
-  const int rest = static_cast<int>(n);
-  step_at(step, to, i, s ? load_first(s + i, rest) : Floats{}, every_lane(), progress, rest);
+template <class Step, class Progress>
+[[gnu::always_inline]] inline void step_range(const Step& step, Parameters to, std::int64_t i, std::int64_t n,
+                                              const float* s, Progress& progress) {
+  const int rest = static_cast<int>(n % words);
+  step_registers(step, to, i, i + n - rest, progress,
+                 [s](std::int64_t at) { return s ? load<float>(s + at) : Floats{}; });
+  if (rest == 0) return;
+  i += n - rest;
+  step_at(step, to, i, s ? load_first(s + i, rest) : Floats{}, lanes_of<Words>((1u << rest) - 1u), progress,
+          rest);
 }
 
 template <StepRule rule>
 UpdateReport apply_rule(const float* scalars, const float* s, std::int64_t n,
                         std::span<const std::int32_t> fixed, Parameters to) {
   const Step<rule> step(scalars);
-  Progress progress;
+  Progress<rule> progress;
   std::int64_t begin = 0;
   for (std::size_t i = 0; i < fixed.size(); ++i) {
     step_range(step, to, begin, fixed.data()[i] - begin, s, progress);

@@ -18,11 +18,21 @@ template <class T>
   return (Field<T>)__builtin_convertvector(narrow, Vector<std::int64_t>);
 }
 
-/// The most registers of receivers that are summed side by side.
-constexpr std::int64_t row_tile = 8;
+/// The most registers of receivers that are summed side by side: so that the rows of 64 senders stay in the
+/// first cache from sample to sample.
+constexpr int row_tile = 7;
 
-/// Calls run(k, tile) for tiles of registers that cover the receivers of a call, padding included: as few as
-/// can be, as even as can be.
+/// Calls run(std::make_index_sequence<n>()) for n in 1 .. most.
+template <int most, class Run>
+[[gnu::always_inline]] inline void with_tile(std::int64_t n, Run run) {
+  if constexpr (most > 1) {
+    if (n < most) return with_tile<most - 1>(n, run);
+  }
+  run(std::make_index_sequence<static_cast<std::size_t>(most)>());
+}
+
+/// Calls run(k, tile) for tiles of registers that cover the receivers of a call, padding included: as few of
+/// at most `most` registers as can be, as even as can be.
 template <class T, class Run>
 [[gnu::always_inline]] inline void for_each_row_tile(std::int64_t begin, std::int64_t end, Run run) {
   std::int64_t left = (end - begin + width<T> - 1) / width<T>;
@@ -30,26 +40,16 @@ template <class T, class Run>
   for (std::int64_t k = begin; left > 0; left -= size, k += size * width<T>) {
     const std::int64_t tiles = (left + row_tile - 1) / row_tile;
     size = (left + tiles - 1) / tiles;
-    switch (size) {
-      case 1: run(k, std::make_index_sequence<1>()); break;
-      case 2: run(k, std::make_index_sequence<2>()); break;
-      case 3: run(k, std::make_index_sequence<3>()); break;
-      case 4: run(k, std::make_index_sequence<4>()); break;
-      case 5: run(k, std::make_index_sequence<5>()); break;
-      case 6: run(k, std::make_index_sequence<6>()); break;
-      case 7: run(k, std::make_index_sequence<7>()); break;
-      default: run(k, std::make_index_sequence<8>());
-    }
+    with_tile<row_tile>(size, [&](auto tile) { run(k, tile); });
   }
 }
-
 /// sum += or -= the rows of q whose bit is set; q points at the tile in the first row.
 template <class T, bool negative, std::size_t... r>
 [[gnu::always_inline]] inline void add_chosen_rows(const std::int32_t* q, std::int64_t stride,
-                                                   std::uint32_t chosen, Field<T>* sum,
+                                                   std::uint64_t chosen, Field<T>* sum,
                                                    std::index_sequence<r...>) {
   for (; chosen != 0; chosen &= chosen - 1) {
-    const std::int32_t* row = q + __builtin_ctz(chosen) * stride;
+    const std::int32_t* row = q + __builtin_ctzll(chosen) * stride;
     if constexpr (negative) {
       ((sum[r] = sum[r] - load_q<T>(row + static_cast<std::int64_t>(r) * width<T>)), ...);
     } else {
@@ -58,31 +58,118 @@ template <class T, bool negative, std::size_t... r>
   }
 }
 
-/// Senders whose rows stay in the first cache from sample to sample.
-constexpr std::int64_t sender_block = 32;
-
-/// Which senders of a block are on, by sample.
+/// Which of 64 senders are on, by sample.
 struct SenderBits {
-  SenderBits(const Mask* plane, std::int64_t count) {
-    for (std::int64_t j = 0; j < sender_block; j += lanes) {
+  static constexpr std::int64_t count = 64;
+
+  SenderBits() = default;
+  SenderBits(const Mask* plane, std::int64_t senders) {
+    for (std::int64_t j = 0; j < count; j += lanes) {
       Mask masks[lanes] = {}, bits[lanes];
-      for (std::int64_t i = 0; i < lanes && j + i < count; ++i) masks[i] = plane[j + i];
+      for (std::int64_t i = 0; i < lanes && j + i < senders; ++i) masks[i] = plane[j + i];
       transpose_bits(masks, bits);
       for (int lane = 0; lane < lanes; ++lane) {
-        of_sample[lane] = (j == 0 ? 0u : of_sample[lane]) | std::uint32_t{bits[lane]} << j;
+        of_sample[lane] = (j == 0 ? 0u : of_sample[lane]) | std::uint64_t{bits[lane]} << j;
       }
     }
   }
-  std::uint32_t of_sample[lanes];
+  std::uint64_t of_sample[lanes];
 };
 
-/// h = sum of the rows of senders that are +1 (less those that are -1, unless `signs`).
-template <class T, bool signs>
-void chosen_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
+/// An order of a panel's samples in which neighbours are alike: each is followed by the nearest of those that
+/// are left, starting with the one that has the fewest senders on.
+struct SamplePath {
+  SamplePath() = default;
+  SamplePath(const Mask* plane, std::int64_t senders, std::int64_t samples) : count(samples) {
+    std::int64_t apart[lanes][lanes] = {};  // on the diagonal: from none on
+    for (std::int64_t j = 0; j < senders; j += SenderBits::count) {
+      const SenderBits bits(plane + j, senders - j);
+      for (std::int64_t a = 0; a < samples; ++a) {
+        apart[a][a] += __builtin_popcountll(bits.of_sample[a]);
+        for (std::int64_t b = 0; b < a; ++b)
+          apart[a][b] += __builtin_popcountll(bits.of_sample[a] ^ bits.of_sample[b]);
+      }
+    }
+    for (std::int64_t i = 0; i < samples; ++i) sample[i] = static_cast<int>(i);
+    for (std::int64_t i = 0; i < samples; ++i) {
+      const auto from_last = [&](int to) {
+        if (i == 0) return apart[to][to];
+        const int last = sample[i - 1];
+        return last > to ? apart[last][to] : apart[to][last];
+      };
+      std::int64_t nearest = i;
+      for (std::int64_t c = i + 1; c < samples; ++c)
+        if (from_last(sample[c]) < from_last(sample[nearest])) nearest = c;
+      const int next = sample[nearest];
+      sample[nearest] = sample[i];
+      sample[i] = next;
+    }
+  }
+  std::int64_t count = 0;
+  int sample[lanes];
+};
+
+/// One panel's part of a tile of signs_rows; q points at the tile in the block's first row, h in the first
+/// sample's. `all` is what the block's rows add up to.
+template <class T, std::size_t... r>
+[[gnu::always_inline]] inline void signs_tile(const std::int32_t* q, std::int64_t stride,
+                                              const SenderBits& plus, const SamplePath& path,
+                                              const Field<T>* all, bool first, T* h, std::int64_t h_stride,
+                                              std::index_sequence<r...> tile) {
+  Field<T> on[sizeof...(r)] = {};
+  std::uint64_t last = 0;
+  for (std::int64_t i = 0; i < path.count; ++i) {
+    const std::uint64_t now = plus.of_sample[path.sample[i]];
+    add_chosen_rows<T, false>(q, stride, now & ~last, on, tile);
+    add_chosen_rows<T, true>(q, stride, last & ~now, on, tile);
+    last = now;
+    T* to = h + path.sample[i] * h_stride;
+    const auto finish = [&](T* at, Field<T> field) {
+      store(at, first ? field : (Field<T>)load<std::make_unsigned_t<T>>(at) + field);
+    };
+    (finish(to + static_cast<std::int64_t>(r) * width<T>, on[r] + on[r] - all[r]), ...);
+  }
+}
+
+/// h = twice the rows of senders that are +1, less all rows; for up to most_panels panels. From one sample to
+/// the next only senders that differ are added or taken away, and all panels use a block of rows while it is
+/// in the first cache.
+constexpr std::int64_t most_panels = 8;
+template <class T>
+void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_t samples, T* h) {
   const std::int64_t stride = row_stride(q.receivers);
-  for (std::int64_t j = 0; j < q.senders; j += sender_block) {
-    const std::int64_t count = q.senders - j < sender_block ? q.senders - j : sender_block;
-    const SenderBits plus(x.plus + j, count), minus(x.minus + j, count);
+  SamplePath paths[most_panels];
+  const std::int64_t panels = panels_of(samples);
+  for (std::int64_t p = 0; p < panels; ++p) {
+    const std::int64_t left = samples - p * lanes;
+    paths[p] = {plus + p * q.senders, q.senders, left < lanes ? left : lanes};
+  }
+  for (std::int64_t j = 0; j < q.senders; j += SenderBits::count) {
+    const std::int64_t senders = q.senders - j < SenderBits::count ? q.senders - j : SenderBits::count;
+    SenderBits bits[most_panels];
+    for (std::int64_t p = 0; p < panels; ++p) bits[p] = {plus + p * q.senders + j, senders};
+    for_each_row_tile<T>(
+        q.begin, q.end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
+          const std::int32_t* rows = q.entries + j * q.stride + k;
+          Field<T> all[sizeof...(r)] = {};
+          for (std::int64_t i = 0; i < senders; ++i) {
+            ((all[r] = all[r] + load_q<T>(rows + i * q.stride + static_cast<std::int64_t>(r) * width<T>)),
+             ...);
+          }
+          for (std::int64_t p = 0; p < panels; ++p) {
+            signs_tile(rows, q.stride, bits[p], paths[p], all, j == 0, h + p * lanes * stride + k, stride,
+                       tile);
+          }
+        });
+  }
+}
+
+/// h = the rows of senders that are +1 less those that are -1.
+template <class T>
+void signed_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
+  const std::int64_t stride = row_stride(q.receivers);
+  for (std::int64_t j = 0; j < q.senders; j += SenderBits::count) {
+    const SenderBits plus(x.plus + j, q.senders - j), minus(x.minus + j, q.senders - j);
     for_each_row_tile<T>(
         q.begin, q.end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
           const std::int32_t* rows = q.entries + j * q.stride + k;
@@ -92,32 +179,11 @@ void chosen_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samp
                                       : (Field<T>)load<std::make_unsigned_t<T>>(
                                             to + static_cast<std::int64_t>(r) * width<T>))...};
             add_chosen_rows<T, false>(rows, q.stride, plus.of_sample[lane], sum, tile);
-            if constexpr (!signs) add_chosen_rows<T, true>(rows, q.stride, minus.of_sample[lane], sum, tile);
+            add_chosen_rows<T, true>(rows, q.stride, minus.of_sample[lane], sum, tile);
             (store(to + static_cast<std::int64_t>(r) * width<T>, sum[r]), ...);
           }
         });
   }
-}
-
-/// h = 2 h - the sum of all rows: from what the +1 send to what +1 and -1 send.
-template <class T>
-void subtract_columns(DenseWeight<const std::int32_t> q, std::int64_t samples, T* h) {
-  const std::int64_t stride = row_stride(q.receivers);
-  for_each_row_tile<T>(
-      q.begin, q.end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...>) {
-        Field<T> total[sizeof...(r)] = {};
-        for (std::int64_t j = 0; j < q.senders; ++j) {
-          const std::int32_t* row = q.entries + j * q.stride + k;
-          ((total[r] = total[r] + load_q<T>(row + static_cast<std::int64_t>(r) * width<T>)), ...);
-        }
-        for (std::int64_t lane = 0; lane < samples; ++lane) {
-          const auto finish = [&](T* to, Field<T> all) {
-            const Field<T> on = load<std::make_unsigned_t<T>>(to);
-            store(to, on + on - all);
-          };
-          (finish(h + lane * stride + k + static_cast<std::int64_t>(r) * width<T>, total[r]), ...);
-        }
-      });
 }
 
 /// Receivers of which a message is summed by lane, some side by side: picking rows one by one is slow when
@@ -174,17 +240,17 @@ template <class T>
 void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, T* h) {
   const bool few = q.end - q.begin <= few_receivers;
   const bool signs = all_signs(x, q.senders, batch);
-  for (std::int64_t p = 0; p < panels_of(batch); ++p) {
-    const std::int64_t left = batch - p * lanes, samples = left < lanes ? left : lanes;
+  const std::int64_t at_once = signs && !few ? most_panels : 1;
+  for (std::int64_t p = 0; p < panels_of(batch); p += at_once) {
+    const std::int64_t left = batch - p * lanes, samples = left < at_once * lanes ? left : at_once * lanes;
     const SignsIn panel{x.plus + p * q.senders, x.minus + p * q.senders};
     T* to = h + p * lanes * row_stride(q.receivers);
     if (few) {
       signs ? few_rows<T, true>(q, panel, samples, to) : few_rows<T, false>(q, panel, samples, to);
     } else if (signs) {
-      chosen_rows<T, true>(q, panel, samples, to);
-      subtract_columns(q, samples, to);
+      signs_rows(q, panel.plus, samples, to);
     } else {
-      chosen_rows<T, false>(q, panel, samples, to);
+      signed_rows(q, panel, samples, to);
     }
   }
 }

@@ -172,6 +172,9 @@ template <class V>
 [[gnu::always_inline]] inline Ints larger(Ints a, Ints b) {
   return (Ints)_mm512_max_epi32((__m512i)a, (__m512i)b);
 }
+[[gnu::always_inline]] inline __mmask16 equal(Ints a, Ints b) {
+  return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
+}
 [[gnu::always_inline]] inline __mmask16 differing(Ints a, Ints b) {
   return _mm512_cmpneq_epi32_mask((__m512i)a, (__m512i)b);
 }
@@ -219,6 +222,7 @@ template <class V>
   return (x + (x >> 16)) & 0x3fu;
 }
 [[gnu::always_inline]] inline Ints larger(Ints a, Ints b) { return a > b ? a : b; }
+[[gnu::always_inline]] inline Words equal(Ints a, Ints b) { return (Words)(a == b); }
 [[gnu::always_inline]] inline Words differing(Ints a, Ints b) { return (Words)(a != b); }
 
 #if defined(__AVX2__)

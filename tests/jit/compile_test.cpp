@@ -135,14 +135,15 @@ TEST_CASE("a damaged cache changes nothing but the time", "[jit]") {
 TEST_CASE("code that can't be linked is made again", "[jit]") {
   const testing::TemporaryFolder folder;
   const jit::CodeCache cache(folder.path());
-  const std::vector<jit::NamedOperation> operations{{"f", jit::Sign{20, 2}}};
+  const std::vector<jit::NamedOperation> operations{{"f", jit::Sign{20, {2, 0}}}};
   jit::compile(operations, Isa::x86_64, cache);
   REQUIRE(folder.names().size() == 1);
   // The entry is whole and its key right, but its code is none.
   const std::string entry = read_file(folder / folder.names()[0]);
   const std::size_t length = entry.find("generator");
   REQUIRE(length != std::string::npos);
-  const std::string key = entry.substr(length, entry.find("sign units=20 messages=2\n") + 25 - length);
+  const std::string key =
+      entry.substr(length, entry.find("sign units=20 by_lane=2 by_sample=0\n") + 36 - length);
   cache.store(key, "no object file");
   const jit::Compiled again = jit::compile(operations, Isa::x86_64, cache);
   CHECK_FALSE(again.report.from_cache);
@@ -167,7 +168,7 @@ TEST_CASE("sessions in several threads compile and run side by side", "[jit]") {
 }
 
 TEST_CASE("generated code can be read, and says what is not generated", "[jit]") {
-  const std::vector<jit::NamedOperation> operations{{"0.sign.h1", jit::Sign{20, 2}}};
+  const std::vector<jit::NamedOperation> operations{{"0.sign.h1", jit::Sign{20, {2, 0}}}};
   CHECK(jit::emit(operations, Isa::x86_64, jit::Emit::llvm).find("define i64 @\"0.sign.h1\"") !=
         std::string::npos);
   CHECK(jit::emit(operations, Isa::x86_64, jit::Emit::assembly).find("0.sign.h1:") != std::string::npos);

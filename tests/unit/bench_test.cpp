@@ -14,6 +14,7 @@ namespace relaxon {
 namespace {
 
 using bench::Form;
+using bench::Forms;
 using bench::NaiveNetwork;
 
 constexpr std::int64_t inputs = 12;
@@ -93,14 +94,16 @@ void check_same_learning(const Network& network) {
   const LabelledData test = labelled(data.test, data.code);
   std::vector<std::int32_t> order(images);
   std::iota(order.begin(), order.end(), 0);
-  for (const Form form : {Form::dense, Form::sparse}) {
+  constexpr Form dense = Form::dense, sparse = Form::sparse;
+  for (const Forms forms : {Forms{dense, dense}, {sparse, sparse}, {dense, sparse}, {sparse, dense}}) {
     for (const Isa isa : {Isa::x86_64, Isa::avx2, Isa::avx512}) {
       if (!has_isa(isa)) continue;
-      INFO((form == Form::dense ? "dense " : "sparse ") << name_of(isa));
+      const auto name = [](Form form) { return form == dense ? "dense " : "sparse "; };
+      INFO("messages " << name(forms.message) << "updates " << name(forms.update) << name_of(isa));
       Session session(network);
       session.train(train, order, batch);
       // Goes on from a session: moments and clocks are taken over too.
-      NaiveNetwork naive(network, session.edges(), form, isa);
+      NaiveNetwork naive(network, session.edges(), forms, isa);
       session.train(train, order, batch);
       naive.train(train, order, batch);
       for (const auto& [id, state] : session.edges()) {
@@ -163,16 +166,21 @@ TEST_CASE("bench fills in what is asked for", "[bench]") {
   options.after_steps = 3;
   options.rounds = 1;
   options.chunk_seconds = 0;
-  SECTION("both baselines") {
+  SECTION("all baselines") {
     options.naive = options.peak = true;
+    options.backends = {Backend::interpreter};
+    options.probes = {parse_probe("s1")};
     const bench::BenchResult result = bench::run(file, random_data(), options);
     const nlohmann::ordered_json json = to_json(result);
     for (const auto& [key, value] : json.items()) {
       INFO(key);
       CHECK_FALSE(value.is_null());
     }
-    CHECK(json["naive_eval_step_us"] == result.naive->evaluate_us);
-    CHECK(json["peak_train_step_us"] == result.peak->train_us);
+    REQUIRE(result.baselines.size() == 4);
+    CHECK(json["interpreter_train_step_us"] == result.baselines[0].second.times.train_us);
+    CHECK(json["probed_train_ratio"] == result.baselines[1].second.train_ratio);
+    CHECK(json["naive_eval_step_us"] == result.baselines[2].second.times.evaluate_us);
+    CHECK(json["peak_train_step_us"] == result.baselines[3].second.times.train_us);
   }
   SECTION("none") {
     const nlohmann::ordered_json json = to_json(bench::run(file, random_data(), options));
@@ -180,6 +188,11 @@ TEST_CASE("bench fills in what is asked for", "[bench]") {
     CHECK(json["peak_eval_step_us"].is_null());
     CHECK(json["backend"] == "kernels");
     CHECK(json["isa"] == std::string(name_of(best_isa())));
+  }
+  SECTION("a limit below nothing") {
+    options.seconds = -1;
+    CHECK(testing::error_of([&] { bench::run(file, random_data(), options); }) ==
+          "seconds: expected at least 0, found -1");
   }
   SECTION("without images") {
     Dataset data = random_data();

@@ -289,6 +289,21 @@ TEST_CASE("the projection is one ascending fma sum an output", "[dataset]") {
   }
 }
 
+TEST_CASE("any number of threads prepares the same data", "[dataset]") {
+  const SmallData files;
+  for (const bool projected : {false, true}) {
+    DataOptions options = files.options();
+    if (projected) options.linear_projection = 19;
+    const Dataset expected = load_dataset(options, RngLayout::partitionable);
+    for (const int threads : {2, 3, 50}) {  // also more than there are images
+      const Dataset data = load_dataset(options, RngLayout::partitionable, threads);
+      CHECK(data.train.x == expected.train.x);
+      CHECK(data.test.x == expected.test.x);
+      CHECK(data.train.classes == expected.train.classes);
+    }
+  }
+}
+
 TEST_CASE("label vectors and what is declared of them", "[dataset]") {
   const auto check = [](LabelMode mode, float at_class, float elsewhere, Values declared) {
     CHECK(label_code(mode, 3) == Tensor::of<float>({3, 3}, {at_class, elsewhere, elsewhere,  //

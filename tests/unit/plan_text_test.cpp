@@ -78,6 +78,7 @@ TEST_CASE("steps of every kernel stay as they are", "[plan][text]") {
       "%h = real(%x, %w) {dense edge=1-0}",
       "%h = to_fields(%h)",
       "%h = to_reals(%h)",
+      "%h = affine(%s, %n, %n)",
       "%h = sum(%h, %h)",
       "%s = sign(%h, %h) {sign}",
       "%v = margin(%h, %v, %n) {perceptron}",

@@ -91,6 +91,72 @@ void Emitter::store_where(V value, V mask, V base, V index) {
   b.CreateMaskedStore(value, at(type, base, index), aligned(type), mask);
 }
 
+V Emitter::load_block(llvm::Type* type, unsigned width, V base, V index, V i, std::int64_t count) {
+  const std::int64_t rest = count % width;
+  V from = at(type, base, index);
+  const auto full = [&]() -> Values { return {load(vector(type, width), from)}; };
+  const auto part = [&]() -> Values {
+    V spare = scratch(type, width);
+    b.CreateMemCpy(spare, llvm::Align(64), from, aligned(type),
+                   static_cast<std::uint64_t>(rest) * type->getScalarSizeInBits() / 8);
+    return {load(vector(type, width), spare)};
+  };
+  if (rest == 0) return full()[0];
+  if (count < width) return part()[0];
+  V whole = b.CreateICmpSLE(b.CreateAdd(i, number(width)), number(count));
+  const Values loaded = when(whole, {zeros(type, width)}, full);
+  return when(b.CreateNot(whole), loaded, part)[0];
+}
+
+void Emitter::store_block(V value, V base, V index, V i, std::int64_t count) {
+  llvm::Type* type = value->getType()->getScalarType();
+  const unsigned width = width_of(value);
+  const std::int64_t rest = count % width;
+  V to = at(type, base, index);
+  const auto part = [&] {
+    V spare = scratch(type, width);
+    store(value, spare);
+    b.CreateMemCpy(to, aligned(type), spare, llvm::Align(64),
+                   static_cast<std::uint64_t>(rest) * type->getScalarSizeInBits() / 8);
+  };
+  if (rest == 0) return store(value, to);
+  if (count < width) return part();
+  V whole = b.CreateICmpSLE(b.CreateAdd(i, number(width)), number(count));
+  when(whole, [&] { store(value, to); });
+  when(b.CreateNot(whole), part);
+}
+
+V Emitter::scratch(llvm::Type* type, unsigned count) {
+  const llvm::IRBuilderBase::InsertPointGuard guard(b);
+  b.SetInsertPoint(&function_.getEntryBlock(), function_.getEntryBlock().getFirstInsertionPt());
+  llvm::AllocaInst* memory = b.CreateAlloca(llvm::ArrayType::get(type, count));
+  memory->setAlignment(llvm::Align(64));
+  const unsigned bytes = count * type->getScalarSizeInBits() / 8;
+  for (unsigned done = 0; done < bytes; done += std::min(64u, bytes - done))
+    b.CreateAlignedStore(zeros(i8, std::min(64u, bytes - done)), at(i8, memory, number(done)),
+                         llvm::Align(32));
+  return memory;
+}
+
+Values Emitter::transposed(Values rows) {
+  const unsigned n = static_cast<unsigned>(rows.size());
+  // Blocks of 1, 2, 4, 8 columns change places with those of as many rows.
+  for (unsigned size = 1; size < n; size *= 2) {
+    std::vector<int> upper(n), lower(n);
+    for (unsigned l = 0; l < n; ++l) {
+      upper[l] = static_cast<int>((l & size) == 0 ? l : n + l - size);
+      lower[l] = static_cast<int>((l & size) == 0 ? l + size : n + l);
+    }
+    for (unsigned i = 0; i < n; ++i) {
+      if ((i & size) != 0) continue;
+      V first = rows[i], second = rows[i + size];
+      rows[i] = b.CreateShuffleVector(first, second, upper);
+      rows[i + size] = b.CreateShuffleVector(first, second, lower);
+    }
+  }
+  return rows;
+}
+
 V Emitter::iota(unsigned width) {
   std::vector<std::uint32_t> values(width);
   for (unsigned i = 0; i < width; ++i) values[i] = i;
@@ -217,6 +283,41 @@ void Emitter::loop(V from, V to, std::int64_t step, const std::function<void(V)>
     body(i);
     return {};
   });
+}
+
+Values Emitter::for_each_bit(V bits, const Values& starts,
+                             const std::function<Values(V, const Values&)>& body) {
+  llvm::Constant* none = llvm::Constant::getNullValue(bits->getType());
+  llvm::BasicBlock* before = b.GetInsertBlock();
+  llvm::BasicBlock* head = new_block(function_, "bit");
+  llvm::BasicBlock* after = new_block(function_, "after");
+  b.CreateCondBr(b.CreateICmpNE(bits, none), head, after);
+  b.SetInsertPoint(head);
+  llvm::PHINode* left = b.CreatePHI(bits->getType(), 2);
+  left->addIncoming(bits, before);
+  std::vector<llvm::PHINode*> phis;
+  Values carried;
+  for (V start : starts) {
+    phis.push_back(b.CreatePHI(start->getType(), 2));
+    phis.back()->addIncoming(start, before);
+    carried.push_back(phis.back());
+  }
+  V position = b.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, left, b.getTrue());
+  const Values next = body(b.CreateZExt(position, i64), carried);
+  V rest = b.CreateAnd(left, b.CreateSub(left, llvm::ConstantInt::get(bits->getType(), 1)));
+  llvm::BasicBlock* last = b.GetInsertBlock();
+  left->addIncoming(rest, last);
+  for (std::size_t k = 0; k < phis.size(); ++k) phis[k]->addIncoming(next[k], last);
+  b.CreateCondBr(b.CreateICmpNE(rest, none), head, after);
+  b.SetInsertPoint(after);
+  Values results;
+  for (std::size_t k = 0; k < starts.size(); ++k) {
+    llvm::PHINode* result = b.CreatePHI(starts[k]->getType(), 2);
+    result->addIncoming(starts[k], before);
+    result->addIncoming(next[k], last);
+    results.push_back(result);
+  }
+  return results;
 }
 
 Values Emitter::when(V condition, const Values& otherwise, const std::function<Values()>& then) {

@@ -51,6 +51,13 @@ class Emitter {
   V load_vector(llvm::Type* type, unsigned width, V base, V index);
   V load_where(llvm::Type* type, V mask, V base, V index);
   void store_where(V value, V mask, V base, V index);
+  /// `width` elements base[index] .. of a row whose elements i .. those are, and which ends after `count`:
+  /// what lies behind its end is 0, and isn't touched.
+  V load_block(llvm::Type* type, unsigned width, V base, V index, V i, std::int64_t count);
+  /// The same the other way: what lies behind the end of the row isn't written.
+  void store_block(V value, V base, V index, V i, std::int64_t count);
+  /// Memory of the call's own, 0 at first, aligned as registers are.
+  V scratch(llvm::Type* type, unsigned count);
 
   // Registers.
   llvm::FixedVectorType* vector(llvm::Type* type, unsigned width) {
@@ -58,6 +65,8 @@ class Emitter {
   }
   V splat(V scalar, unsigned width) { return b.CreateVectorSplat(width, scalar); }
   V zeros(llvm::Type* type, unsigned width) { return llvm::Constant::getNullValue(vector(type, width)); }
+  /// Element l of row i as element i of row l, of sixteen rows of sixteen.
+  Values transposed(Values rows);
   /// 0, 1, .. width - 1, as 32-bit words.
   V iota(unsigned width);
   V fma(V a, V x, V c);
@@ -90,6 +99,8 @@ class Emitter {
   Values loop(V from, V to, std::int64_t step, const Values& starts,
               const std::function<Values(V, const Values&)>& body);
   void loop(V from, V to, std::int64_t step, const std::function<void(V)>& body);
+  /// The same for every bit that is set, lowest first: body(position, carried).
+  Values for_each_bit(V bits, const Values& starts, const std::function<Values(V, const Values&)>& body);
   /// condition ? then() : otherwise
   Values when(V condition, const Values& otherwise, const std::function<Values()>& then);
   void when(V condition, const std::function<void()>& then);

@@ -1,5 +1,6 @@
 // Numbers as other numbers, and what becomes of a field once its messages are summed.
 #include "runtime/jit/llvm/generate.hpp"
+#include "runtime/jit/llvm/row_sums.hpp"
 
 namespace relaxon::jit {
 namespace {
@@ -11,20 +12,14 @@ V field_index(Emitter& e, V panel, std::int64_t units, V unit) {
   return e.scaled(e.scaled(panel, units, unit), lanes);
 }
 
-/// The first `messages` operands.
-Values messages_of(Emitter& e, std::int64_t messages) {
+/// The first operands: messages by lane.
+Values messages_of(Emitter& e, const Summands& messages) {
   Values result;
-  for (unsigned m = 0; m < messages; ++m) result.push_back(e.operand(m));
+  for (unsigned m = 0; m < messages.by_lane; ++m) result.push_back(e.operand(m));
   return result;
 }
 
-V sum_at(Emitter& e, const Values& messages, V index) {
-  if (messages.empty()) return e.zeros(e.i32, width);
-  V sum = e.load_vector(e.i32, width, messages[0], index);
-  for (std::size_t m = 1; m < messages.size(); ++m)
-    sum = e.b.CreateAdd(sum, e.load_vector(e.i32, width, messages[m], index));
-  return sum;
-}
+unsigned count_of(const Summands& messages) { return static_cast<unsigned>(messages.count()); }
 
 /// body(panel, unit, position among masks, position among fields) for all units of a call.
 void for_each_unit(Emitter& e, std::int64_t units, const std::function<void(V, V, V, V)>& body) {
@@ -89,21 +84,42 @@ void generate(Emitter& e, const ToFields& o) {
 }
 
 void generate(Emitter& e, const Sum& o) {
-  const Values messages = messages_of(e, o.messages);
-  V h = e.operand(static_cast<unsigned>(o.messages));
-  for_each_unit(e, o.units, [&](V, V, V, V i) { e.store(sum_at(e, messages, i), e.at(e.i32, h, i)); });
+  V h = e.operand(count_of(o.messages));
+  if (o.messages.by_sample > 0) {
+    RowSums sums(e, o.units, o.messages);
+    sums.for_each_block([&](V panel, V k) {
+      sums.start(panel, k);
+      e.loop(e.number(0), e.number(lanes), 1,
+             [&](V lane) { e.store(sums.at(lane), e.at(e.i32, h, sums.place(lane))); });
+    });
+  } else {
+    const Values messages = messages_of(e, o.messages);
+    for_each_unit(e, o.units, [&](V, V, V, V i) { e.store(sum_of(e, messages, i), e.at(e.i32, h, i)); });
+  }
   e.finish(e.number(0));
 }
 
 void generate(Emitter& e, const Sign& o) {
-  const Values messages = messages_of(e, o.messages);
-  const auto n = static_cast<unsigned>(o.messages);
+  const unsigned n = count_of(o.messages);
   V plus = e.operand(n), minus = e.operand(n + 1);
+  if (o.messages.by_sample > 0) {
+    RowSums sums(e, o.units, o.messages);
+    sums.for_each_block([&](V panel, V k) {
+      V active = e.splat(e.active_lanes(panel), width);
+      V negative =
+          sums.masks(panel, k, {[&](V h) { return e.b.CreateICmpSLT(h, e.zeros(e.i32, width)); }})[0];
+      negative = e.b.CreateAnd(negative, active);
+      sums.store_masks(e.b.CreateXor(active, negative), plus, panel, k);
+      sums.store_masks(negative, minus, panel, k);
+    });
+    return e.finish(e.number(0));
+  }
+  const Values messages = messages_of(e, o.messages);
   e.loop(e.number(0), e.panels, 1, [&](V panel) {
     V active = e.active_lanes(panel);
     e.loop(e.begin, e.end, 1, [&](V unit) {
       V at = e.scaled(panel, o.units, unit);
-      V sum = sum_at(e, messages, e.scaled(at, lanes));
+      V sum = sum_of(e, messages, e.scaled(at, lanes));
       V negative = e.b.CreateAnd(active, e.mask_of(e.b.CreateICmpSLT(sum, e.zeros(e.i32, width))));
       e.store(e.b.CreateXor(active, negative), e.at(e.i16, plus, at));
       e.store(negative, e.at(e.i16, minus, at));
@@ -116,8 +132,8 @@ namespace {
 
 /// Target planes, margins, error planes follow the messages.
 struct ErrorOperands {
-  ErrorOperands(Emitter& e, std::int64_t messages) {
-    const auto n = static_cast<unsigned>(messages);
+  ErrorOperands(Emitter& e, const Summands& messages) {
+    const unsigned n = count_of(messages);
     t_plus = e.operand(n);
     t_minus = e.operand(n + 1);
     margin = e.operand(n + 2);
@@ -132,33 +148,75 @@ struct ErrorOperands {
   V t_plus, t_minus, margin, v_plus, v_minus;
 };
 
-}  // namespace
+/// Lanes of fields that are low for a target above 0 and for one below, given the margins beside the fields.
+struct Low {
+  std::function<V(V field, V margin)> plus, minus;
+};
 
-void generate(Emitter& e, const SignError& o) {
-  const Values messages = messages_of(e, o.messages);
-  const ErrorOperands operands(e, o.messages);
-  for_each_unit(e, o.units, [&](V, V unit, V at, V i) {
-    V bound = e.load(e.i32, operands.margin, unit);
-    V h = sum_at(e, messages, i);
-    V low = e.b.CreateICmpSLE(h, e.splat(bound, width));
-    V high = e.b.CreateICmpSLE(e.splat(e.b.CreateNeg(bound), width), h);
-    operands.store(e, at, low, high);
+void generate_errors(Emitter& e, std::int64_t units, const Summands& summands, llvm::Type* margin_type,
+                     const Low& low) {
+  const ErrorOperands operands(e, summands);
+  if (summands.by_sample == 0) {
+    const Values messages = messages_of(e, summands);
+    for_each_unit(e, units, [&](V, V unit, V at, V i) {
+      V margin = e.splat(e.load(margin_type, operands.margin, unit), width);
+      V h = sum_of(e, messages, i);
+      operands.store(e, at, low.plus(h, margin), low.minus(h, margin));
+    });
+    return e.finish(e.number(0));
+  }
+  RowSums sums(e, units, summands);
+  sums.for_each_block([&](V panel, V k) {
+    V margin = e.load_vector(margin_type, width, operands.margin, k);
+    const Values masks = sums.masks(
+        panel, k, {[&](V h) { return low.plus(h, margin); }, [&](V h) { return low.minus(h, margin); }});
+    const auto write = [&](V target, V mask, V error) {
+      sums.store_masks(e.b.CreateAnd(sums.load_masks(target, panel, k), mask), error, panel, k);
+    };
+    write(operands.t_plus, masks[0], operands.v_plus);
+    write(operands.t_minus, masks[1], operands.v_minus);
   });
   e.finish(e.number(0));
 }
 
+}  // namespace
+
+void generate(Emitter& e, const SignError& o) {
+  generate_errors(e, o.units, o.messages, e.i32,
+                  {[&](V h, V margin) { return e.b.CreateICmpSLE(h, margin); },
+                   [&](V h, V margin) { return e.b.CreateICmpSLE(e.b.CreateNeg(margin), h); }});
+}
+
 void generate(Emitter& e, const PairError& o) {
-  const Values messages = messages_of(e, o.messages);
-  const ErrorOperands operands(e, o.messages);
   V unit_value = e.splat(e.real(1.0f / static_cast<float>(std::int64_t{1} << o.fixed_bits)), width);
-  for_each_unit(e, o.units, [&](V, V unit, V at, V i) {
-    V bound = e.splat(e.load(e.f32, operands.margin, unit), width);
-    V h = e.b.CreateSIToFP(sum_at(e, messages, i), e.vector(e.f32, width));
-    V f = e.b.CreateFMul(h, unit_value);
-    const auto low = [&](float target) {
-      return e.b.CreateFCmpOLE(e.b.CreateFMul(e.splat(e.real(target), width), f), bound);
+  const auto low = [&](float target) {
+    return [&e, unit_value, target](V h, V margin) {
+      V f = e.b.CreateFMul(e.b.CreateSIToFP(h, e.vector(e.f32, width)), unit_value);
+      return e.b.CreateFCmpOLE(e.b.CreateFMul(e.splat(e.real(target), width), f), margin);
     };
-    operands.store(e, at, low(o.a), low(o.b));
+  };
+  generate_errors(e, o.units, o.messages, e.f32, {low(o.a), low(o.b)});
+}
+
+void generate(Emitter& e, const Turn& o) {
+  V from = e.operand(0), to = e.operand(1);
+  RowSums sums(e, o.units, {o.to_samples ? 1 : 0, o.to_samples ? 0 : 1});
+  sums.for_each_block([&](V panel, V k) {
+    if (o.to_samples) {
+      const Values rows = sums.turned(panel, k);
+      for (unsigned lane = 0; lane < lanes; ++lane)
+        e.store(rows[lane], e.at(e.i32, to, sums.place(panel, e.number(lane), k)));
+      return;
+    }
+    Values rows;
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      rows.push_back(e.load_vector(e.i32, width, from, sums.place(panel, e.number(lane), k)));
+    rows = e.transposed(rows);
+    for (unsigned i = 0; i < width; ++i) {
+      V unit = e.b.CreateAdd(k, e.number(i));
+      e.when(e.b.CreateICmpSLT(unit, e.number(o.units)),
+             [&] { e.store(rows[i], e.at(e.i32, to, field_index(e, panel, o.units, unit))); });
+    }
   });
   e.finish(e.number(0));
 }

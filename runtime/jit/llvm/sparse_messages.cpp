@@ -1,5 +1,7 @@
 // Messages through sparse weights, receivers in the outer loop, a panel's samples in the lanes.
+#include "runtime/jit/llvm/change.hpp"
 #include "runtime/jit/llvm/generate.hpp"
+#include "runtime/jit/llvm/real_sender.hpp"
 
 namespace relaxon::jit {
 namespace {
@@ -102,17 +104,11 @@ void sum_columns(Emitter& e, const std::function<ColumnSums(V panel)>& sums_of) 
 }  // namespace
 
 void generate(Emitter& e, const RealSparse& o) {
-  V w = e.operand(0), offsets = e.operand(1), stream = e.operand(2), order = e.operand(3), x = e.operand(4),
-    h = e.operand(5);
+  V w = e.operand(0), offsets = e.operand(1), stream = e.operand(2), order = e.operand(3), h = e.operand(6);
+  const SenderLanes x(e, o.x, e.operand(4), e.operand(5));
   sum_columns(e, [&](V panel) -> ColumnSums {
-    V from = e.at(o.bytes ? e.i8 : e.f32, x, e.scaled(panel, o.senders * lanes));
+    const SenderLanes from = x.of_panel(panel, o.senders);
     V to = e.at(e.f32, h, e.scaled(panel, o.receivers * lanes));
-    const auto numbers = [&e, &o, from](V eighths) {
-      V at = e.at(e.i64, from, eighths);
-      if (!o.bytes) return e.load(e.vector(e.f32, width), at);
-      V bytes = e.b.CreateZExt(e.load(e.vector(e.i8, width), at), e.vector(e.i32, width));
-      return e.b.CreateSIToFP(bytes, e.vector(e.f32, width));
-    };
     return {w,
             offsets,
             stream,
@@ -120,13 +116,11 @@ void generate(Emitter& e, const RealSparse& o) {
             e.f32,
             o.stream().short_indices(),
             {e.zeros(e.f32, width)},
-            [&e, numbers](const Values& sum, V weight, V sender) -> Values {
-              return {e.fma(numbers(sender), e.splat(weight, width), sum[0])};
+            [&e, from](const Values& sum, V weight, V sender) -> Values {
+              return {e.fma(from.at_stream(sender), e.splat(weight, width), sum[0])};
             },
-            [&e, &o, to](V column, const Values& sum) {
-              V result = sum[0];
-              if (o.scale != 1.0f) result = e.b.CreateFMul(result, e.splat(e.real(o.scale), width));
-              e.store(result, e.at(e.f32, to, e.scaled(column, lanes)));
+            [&e, from, to](V column, const Values& sum) {
+              e.store(from.finished(sum[0]), e.at(e.f32, to, e.scaled(column, lanes)));
             }};
   });
   e.finish(e.number(0));
@@ -162,21 +156,6 @@ void generate(Emitter& e, const ExactSparse& o) {
 }
 
 namespace {
-
-/// What a sender's change of state does to the fields of its receivers.
-struct Change {
-  V twice_up, twice_down, once_up, once_down;  // lanes that move by +-2 and by +-1
-};
-
-Change change_of(Emitter& e, V from_plus, V from_minus, V to_plus, V to_minus) {
-  auto& b = e.b;
-  V gained = b.CreateAnd(to_plus, b.CreateNot(from_plus)),
-    lost = b.CreateAnd(from_plus, b.CreateNot(to_plus));
-  V risen = b.CreateAnd(from_minus, b.CreateNot(to_minus));
-  V fallen = b.CreateAnd(to_minus, b.CreateNot(from_minus));
-  return {b.CreateAnd(gained, risen), b.CreateAnd(lost, fallen), b.CreateXor(gained, risen),
-          b.CreateXor(lost, fallen)};
-}
 
 /// The receivers of a sender, all lanes at once.
 void advance_receivers(Emitter& e, V first, V last, V up, V down, int factor, V fields) {

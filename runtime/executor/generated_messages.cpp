@@ -1,0 +1,251 @@
+// Messages by generated functions.
+#include <mutex>
+
+#include "runtime/executor/generated_step.hpp"
+
+namespace relaxon::executor {
+namespace {
+
+/// What a ColumnStream needs of a pattern, made again when the pattern is another one.
+class PatternStream {
+ public:
+  explicit PatternStream(jit::ColumnStream kind) : kind_(kind) {}
+
+  /// For any thread.
+  void* data(const ColumnIndex& index, Isa isa) {
+    const std::lock_guard lock(mutex_);
+    if (index_ != &index) prepare(index, jit::ColumnStream::tile(isa));
+    return kind_.short_indices() ? pointer(short_stream_.data()) : pointer(stream_.data());
+  }
+
+ private:
+  void prepare(const ColumnIndex& index, std::int64_t tile) {
+    index_ = &index;
+    stream_.clear();
+    for (std::int64_t first = 0; first < index.receivers; first += unit_block) {
+      const std::int64_t last = std::min(index.receivers, first + unit_block);
+      std::int64_t k = first;
+      for (; k + tile <= last; k += tile) append_tile(k, tile);
+      for (; k < last; ++k) append_tile(k, 1);
+    }
+    if (kind_.short_indices()) short_stream_.assign(stream_.begin(), stream_.end());
+  }
+
+  std::int32_t length(std::int32_t k) const {
+    return index_->offsets[static_cast<std::size_t>(k) + 1] - index_->offsets[static_cast<std::size_t>(k)];
+  }
+  void append_tile(std::int64_t first, std::int64_t columns) {
+    const std::int32_t* column = index_->order.data() + first;
+    const std::int32_t together = length(column[0]);
+    for (std::int32_t i = 0; i < together; ++i) {
+      for (std::int64_t c = 0; c < columns; ++c) append(column[c], i);
+    }
+    for (std::int64_t c = 0; c < columns; ++c) {
+      for (std::int32_t i = together; i < length(column[c]); ++i) append(column[c], i);
+    }
+  }
+  void append(std::int32_t column, std::int32_t i) {
+    const auto entry = static_cast<std::size_t>(index_->offsets[static_cast<std::size_t>(column)] + i);
+    stream_.push_back(index_->sender[entry] * static_cast<std::int32_t>(kind_.unit));
+  }
+
+  jit::ColumnStream kind_;
+  std::mutex mutex_;
+  const ColumnIndex* index_ = nullptr;
+  std::vector<std::int32_t> stream_;
+  std::vector<std::uint16_t> short_stream_;
+};
+
+bool is_planes(const Place& x) {
+  return x.slot->storage == Storage::signs || x.slot->storage == Storage::pair;
+}
+
+void* second_plane(const Context& c, const Place& x) {
+  return is_planes(x) ? pointer(x.signs_in(c.frame).minus) : nullptr;
+}
+
+class RealStep : public GeneratedStep {
+ public:
+  using GeneratedStep::GeneratedStep;
+  /// The table's step waits for numbers that aren't made here.
+  Sharing sharing() const override {
+    return table_->sharing() == Sharing::team ? Sharing::parts : table_->sharing();
+  }
+};
+
+class RealDenseStep final : public RealStep {
+ public:
+  using RealStep::RealStep;
+  bool call(Context& c, ThreadPart part) override {
+    const Place& x = c.place(inputs_[0]);
+    const Place& w = c.place(inputs_[1]);
+    invoke(c, {w.data, x.data, second_plane(c, x), c.place(outputs_[0]).data}, units_of(w.receivers, part));
+    return true;
+  }
+};
+
+class AffineStep final : public GeneratedStep {
+ public:
+  using GeneratedStep::GeneratedStep;
+  bool call(Context& c, ThreadPart) override {
+    const Place& x = c.place(inputs_[0]);
+    const auto number = [&](SlotId s) { return pointer(c.place(s).tensor->raw()); };
+    invoke(c, {x.data, second_plane(c, x), number(inputs_[1]), number(inputs_[2]), c.place(outputs_[0]).data},
+           x.units);
+    return true;
+  }
+};
+
+class RealSparseStep final : public RealStep {
+ public:
+  RealSparseStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
+                 const jit::RealSparse& operation)
+      : RealStep(step, function, std::move(table)), stream_(operation.stream()) {}
+
+  bool call(Context& c, ThreadPart part) override {
+    const Place& x = c.place(inputs_[0]);
+    const Place& w = c.place(inputs_[1]);
+    const ColumnIndex& index = *w.index;
+    invoke(c,
+           {w.data, pointer(index.offsets.data()), stream_.data(index, c.isa), pointer(index.order.data()),
+            x.data, second_plane(c, x), c.place(outputs_[0]).data},
+           units_of(w.receivers, part));
+    return true;
+  }
+
+ private:
+  PatternStream stream_;
+};
+
+/// A whole exact message.
+class WholeMessage {
+ public:
+  explicit WholeMessage(Function function) : function_(function) {}
+  virtual ~WholeMessage() = default;
+  /// False: some sender is 0, which the function can't do.
+  virtual bool call(const Context& c, const Place& q, const Place& x, std::byte* h, ThreadPart part) = 0;
+
+ protected:
+  void invoke(const Context& c, const Operands& operands, Units units) const {
+    function_(operands.data(), c.frame.batch, units.begin, units.end);
+  }
+  bool all_signs(const Context& c, const Place& x) const {
+    return c.kernels.all_signs(x.signs_in(c.frame), x.units, c.frame.batch);
+  }
+
+ private:
+  Function function_;
+};
+
+class WholeSparse final : public WholeMessage {
+ public:
+  WholeSparse(Function function, const jit::ExactSparse& operation)
+      : WholeMessage(function), stream_(operation.stream()) {}
+
+  bool call(const Context& c, const Place& q, const Place& x, std::byte* h, ThreadPart part) override {
+    if (!all_signs(c, x)) return false;
+    const ColumnIndex& index = *q.index;
+    invoke(c,
+           {q.data, pointer(index.offsets.data()), stream_.data(index, c.isa), pointer(index.order.data()),
+            x.data, h},
+           units_of(q.receivers, part));
+    return true;
+  }
+
+ private:
+  PatternStream stream_;
+};
+
+class WholeRows final : public WholeMessage {
+ public:
+  using WholeMessage::WholeMessage;
+  bool call(const Context& c, const Place& q, const Place& x, std::byte* h, ThreadPart part) override {
+    const SignsIn signs = x.signs_in(c.frame);
+    invoke(c, {q.data, pointer(signs.plus), all_signs(c, x) ? nullptr : pointer(signs.minus), h},
+           units_of(q.receivers, part));
+    return true;
+  }
+};
+
+std::unique_ptr<WholeMessage> make_whole(const Context& c, const jit::Operation& operation) {
+  const Function function = c.code->find(operation);
+  if (const auto* sparse = std::get_if<jit::ExactSparse>(&operation))
+    return std::make_unique<WholeSparse>(function, *sparse);
+  if (std::holds_alternative<jit::ExactRows>(operation)) return std::make_unique<WholeRows>(function);
+  return nullptr;
+}
+
+class ExactStep final : public GeneratedStep {
+ public:
+  ExactStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
+            std::unique_ptr<WholeMessage> whole)
+      : GeneratedStep(step, function, std::move(table)), whole_(std::move(whole)) {}
+
+  bool call(Context& c, ThreadPart part) override {
+    return !c.frame.wide &&
+           whole_->call(c, c.place(inputs_[1]), c.place(inputs_[0]), c.place(outputs_[0]).data, part);
+  }
+
+ private:
+  std::unique_ptr<WholeMessage> whole_;
+};
+
+/// A change of a message by the senders that differ, or, where the plan allows it and so many do that it
+/// costs less, the whole message.
+class AdvanceStep final : public GeneratedStep {
+ public:
+  AdvanceStep(const Step& step, Function difference, std::unique_ptr<Runnable> table,
+              std::unique_ptr<WholeMessage> whole)
+      : GeneratedStep(step, difference, std::move(table)),
+        whole_from_(step.whole_from),
+        whole_(std::move(whole)) {}
+
+  bool call(Context& c, ThreadPart part) override {
+    if (c.frame.wide) return false;
+    const Place& q = c.place(inputs_[3]);
+    std::byte* h = c.place(outputs_[0]).data;
+    const SignsIn a = c.place(inputs_[1]).signs_in(c.frame), b = c.place(inputs_[2]).signs_in(c.frame);
+    if (whole_ && wants_whole(c, q, whole_from_, changes_of(c, q, a, b)) &&
+        whole_->call(c, q, c.place(inputs_[2]), h, part))
+      return true;
+    Operands operands{q.data};
+    if (q.index) {
+      const SenderIndex rows = q.index->rows(part);
+      for (const std::int32_t* p : {rows.first, rows.last, rows.receiver, rows.entry})
+        operands.add(pointer(p));
+    }
+    for (const Mask* plane : {a.plus, a.minus, b.plus, b.minus}) operands.add(pointer(plane));
+    operands.add(h);
+    invoke(c, operands, units_of(q.receivers, part));
+    return true;
+  }
+
+ private:
+  std::int64_t whole_from_;
+  std::unique_ptr<WholeMessage> whole_;
+};
+
+}  // namespace
+
+std::unique_ptr<Runnable> make_generated_message(const Step& step, Context& context,
+                                                 const std::vector<jit::Operation>& operations,
+                                                 std::unique_ptr<Runnable>& table) {
+  const Function function = context.code->find(operations.back());
+  switch (step.kernel) {
+    case Kernel::real:
+      if (const auto* sparse = std::get_if<jit::RealSparse>(&operations.back()))
+        return std::make_unique<RealSparseStep>(step, function, std::move(table), *sparse);
+      return std::make_unique<RealDenseStep>(step, function, std::move(table));
+    case Kernel::affine: return std::make_unique<AffineStep>(step, function, std::move(table));
+    case Kernel::exact:
+      return std::make_unique<ExactStep>(step, function, std::move(table),
+                                         make_whole(context, operations.front()));
+    case Kernel::advance:
+    case Kernel::follow:
+      return std::make_unique<AdvanceStep>(step, function, std::move(table),
+                                           make_whole(context, operations.front()));
+    default: return nullptr;
+  }
+}
+
+}  // namespace relaxon::executor

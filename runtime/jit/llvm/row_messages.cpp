@@ -1,0 +1,326 @@
+// Exact messages of dense weights, a sample at a time: rows of q are added where the sender is +1, taken away
+// where it is -1. Where every sender is one or the other, a message is twice the rows of those that are +1,
+// less all rows.
+#include "runtime/jit/llvm/change.hpp"
+#include "runtime/jit/llvm/generate.hpp"
+
+namespace relaxon::jit {
+namespace {
+
+constexpr std::int64_t width = 16;
+
+/// Senders whose rows, a tile wide, stay in the first cache from sample to sample.
+constexpr std::int64_t sender_block = 64;
+
+/// How many registers of receivers are summed side by side, as often as it fits, and how many then are left:
+/// parts of a team are multiples of four.
+std::vector<std::int64_t> tile_sizes(Isa isa, std::int64_t registers) {
+  const std::int64_t most = isa == Isa::x86_64 ? 2 : 4;
+  if (registers <= most) return {registers};
+  if (registers % most == 0) return {most};
+  return {most, registers % most};
+}
+
+/// body(first receiver, registers) for tiles that cover the receivers of a call, padding included.
+void for_each_tile(Emitter& e, std::int64_t receivers, const std::function<void(V, std::int64_t)>& body) {
+  V end = e.b.CreateAnd(e.b.CreateAdd(e.end, e.number(width - 1)), e.number(-width));
+  V k = e.begin;
+  for (const std::int64_t registers : tile_sizes(e.isa, row_stride(receivers) / width)) {
+    const std::int64_t step = registers * width;
+    V last = e.b.CreateSub(end, e.number(step - 1));
+    k = e.loop(k, last, step, {k}, [&](V first, const Values&) -> Values {
+      body(first, registers);
+      return {e.b.CreateAdd(first, e.number(step))};
+    })[0];
+  }
+}
+
+/// sum[r] +- the registers of a row from `row` on.
+Values add_row(Emitter& e, Values sum, V row, bool negative) {
+  for (std::size_t r = 0; r < sum.size(); ++r) {
+    V q = e.load_vector(e.i32, width, row, e.number(static_cast<std::int64_t>(r) * width));
+    sum[r] = negative ? e.b.CreateSub(sum[r], q) : e.b.CreateAdd(sum[r], q);
+  }
+  return sum;
+}
+
+Values zeros_of(Emitter& e, std::int64_t registers) {
+  return Values(static_cast<std::size_t>(registers), e.zeros(e.i32, width));
+}
+
+V word_splat(Emitter& e, V condition, std::int64_t yes, std::int64_t no) {
+  return e.splat(e.b.CreateSelect(condition, e.word(yes), e.word(no)), width);
+}
+
+/// Samples of a panel.
+V samples_of(Emitter& e, V panel) {
+  return e.smaller(e.b.CreateSub(e.batch, e.scaled(panel, lanes)), e.number(lanes));
+}
+
+class ExactRowsFunction {
+ public:
+  ExactRowsFunction(Emitter& e, const ExactRows& o)
+      : e_(e), b_(e.b), o_(o), stride_(row_stride(o.receivers)) {
+    q_ = e.operand(0);
+    plus_ = e.operand(1);
+    minus_ = e.operand(2);
+    h_ = e.operand(3);
+    signs_ = b_.CreateIsNull(minus_);
+  }
+
+  void run() {
+    if (stride_ == width) {
+      few_receivers();
+    } else {
+      many_receivers();
+    }
+    e_.finish(e_.number(0));
+  }
+
+ private:
+  V field(V panel, V lane, V k) {
+    return e_.at(e_.i32, h_, e_.scaled(e_.scaled(panel, lanes, lane), stride_, k));
+  }
+
+  /// One plane after the other: what the senders that are +1 add, then, unless all are signs, what those that
+  /// are -1 do.
+  void for_each_plane(const std::function<void(V first, V plane)>& body) {
+    e_.loop(b_.CreateZExt(signs_, e_.i64), e_.number(2), 1, [&](V turn) {
+      V minus = b_.CreateAnd(b_.CreateICmpEQ(turn, e_.number(1)), b_.CreateNot(signs_));
+      body(b_.CreateNot(minus), b_.CreateSelect(minus, minus_, plus_));
+    });
+  }
+
+  void many_receivers() {
+    V words = e_.scratch(e_.i64, lanes);
+    e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
+      for_each_plane([&](V first, V plane) {
+        e_.loop(e_.number(0), e_.number(o_.senders), sender_block, [&](V j) {
+          spread(plane, e_.scaled(panel, o_.senders, j), j, words);
+          for_each_tile(e_, o_.receivers,
+                        [&](V k, std::int64_t registers) { tile(panel, first, j, k, registers, words); });
+        });
+      });
+    });
+  }
+
+  /// Bits of the senders of a block, a word a sample.
+  void spread(V plane, V at, V j, V words) {
+    V masks = e_.load_block(e_.i16, sender_block, plane, at, j, o_.senders);
+    e_.loop(e_.number(0), e_.number(lanes), 1, {masks}, [&](V i, const Values& carried) -> Values {
+      V bits = e_.bits_of(b_.CreateICmpSLT(carried[0], e_.zeros(e_.i16, sender_block)), e_.i64);
+      e_.store(bits, e_.at(e_.i64, words, b_.CreateSub(e_.number(lanes - 1), i)));
+      return {b_.CreateAdd(carried[0], carried[0])};
+    });
+  }
+
+  /// What a block of senders of a plane adds to some registers of receivers, of all samples.
+  void tile(V panel, V first, V j, V k, std::int64_t registers, V words) {
+    V rows = e_.at(e_.i32, q_, e_.scaled(j, stride_, k));
+    const auto row = [&](V i) { return e_.at(e_.i32, rows, e_.scaled(i, stride_)); };
+    const Values none = zeros_of(e_, registers);
+    const Values all = e_.when(signs_, none, [&] {
+      V count = e_.smaller(b_.CreateSub(e_.number(o_.senders), j), e_.number(sender_block));
+      return e_.loop(e_.number(0), count, 1, none,
+                     [&](V i, const Values& sum) { return add_row(e_, sum, row(i), false); });
+    });
+    // Sums count twice where all are signs; the second plane's are taken away.
+    V before = word_splat(e_, b_.CreateAnd(first, b_.CreateICmpEQ(j, e_.number(0))), 0, -1);
+    V twice = word_splat(e_, signs_, 1, 0), flip = word_splat(e_, first, 0, -1);
+    e_.loop(e_.number(0), samples_of(e_, panel), 1, [&](V lane) {
+      V bits = e_.load(e_.i64, words, lane);
+      const Values sum = e_.for_each_bit(
+          bits, none, [&](V i, const Values& carried) { return add_row(e_, carried, row(i), false); });
+      V to = field(panel, lane, k);
+      for (std::size_t r = 0; r < sum.size(); ++r) {
+        V place = e_.at(e_.i32, to, e_.number(static_cast<std::int64_t>(r) * width));
+        V old = b_.CreateAnd(e_.load(e_.vector(e_.i32, width), place), before);
+        V added = b_.CreateSub(b_.CreateXor(b_.CreateShl(sum[r], twice), flip), flip);
+        e_.store(b_.CreateAdd(old, b_.CreateSub(added, all[r])), place);
+      }
+    });
+  }
+
+  /// A few receivers are summed by lane, side by side: picking rows one by one is slow when they are short.
+  void few_receivers() {
+    const unsigned strip = e_.isa == Isa::avx512 ? 16 : e_.isa == Isa::avx2 ? 8 : 4;
+    const std::int64_t most = e_.isa == Isa::avx512 ? 16 : 8;
+    const std::int64_t chunks = (o_.receivers + most - 1) / most;
+    V block = e_.scratch(e_.i32, lanes * lanes), totals = e_.scratch(e_.i32, lanes);
+    e_.when(b_.CreateICmpSLT(e_.begin, e_.end), [&] {
+      const Values none = zeros_of(e_, 1);
+      e_.when(signs_, [&] {
+        const auto add = [&](V j, const Values& sum) {
+          return add_row(e_, sum, e_.at(e_.i32, q_, e_.scaled(j, stride_)), false);
+        };
+        e_.store(e_.loop(e_.number(0), e_.number(o_.senders), 1, none, add)[0], totals);
+      });
+      e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
+        for_each_plane([&](V first, V plane) {
+          for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+            const Range receivers{o_.receivers * chunk / chunks, o_.receivers * (chunk + 1) / chunks};
+            for (unsigned lane = 0; lane < lanes; lane += strip)
+              sums_by_lane(panel, first, plane, receivers, lane, strip, block, totals);
+          }
+        });
+        e_.loop(e_.number(0), samples_of(e_, panel), 1, [&](V lane) {
+          for (std::int64_t k = 0; k < o_.receivers; ++k) {
+            V sum = e_.load(e_.i32, block, e_.scaled(e_.number(k), lanes, lane));
+            e_.store(sum, field(panel, lane, e_.number(k)));
+          }
+        });
+      });
+    });
+  }
+
+  struct Range {
+    std::int64_t begin, end;
+  };
+
+  /// Sums of some receivers over a plane's senders, of `strip` lanes.
+  void sums_by_lane(V panel, V first, V plane, Range receivers, unsigned lane, unsigned strip, V block,
+                    V totals) {
+    const auto place = [&](std::int64_t k) { return e_.at(e_.i32, block, e_.number(k * lanes + lane)); };
+    const Values none(static_cast<std::size_t>(receivers.end - receivers.begin), e_.zeros(e_.i32, strip));
+    const Values sum = e_.loop(e_.number(0), e_.number(o_.senders), 1, none, [&](V j, const Values& carried) {
+      V where = e_.lanes_of(e_.load(e_.i16, plane, e_.scaled(panel, o_.senders, j)), lane, strip);
+      V row = e_.at(e_.i32, q_, e_.scaled(j, stride_));
+      Values next;
+      for (std::int64_t k = receivers.begin; k < receivers.end; ++k) {
+        V q = e_.splat(e_.load(e_.i32, row, e_.number(k)), strip);
+        next.push_back(e_.add_where(carried[static_cast<std::size_t>(k - receivers.begin)], where, q));
+      }
+      return next;
+    });
+    const auto splat = [&](V condition, std::int64_t yes, std::int64_t no) {
+      return e_.splat(b_.CreateSelect(condition, e_.word(yes), e_.word(no)), strip);
+    };
+    V before = splat(first, 0, -1), twice = splat(signs_, 1, 0), flip = splat(first, 0, -1);
+    for (std::int64_t k = receivers.begin; k < receivers.end; ++k) {
+      V total = e_.splat(e_.load(e_.i32, totals, e_.number(k)), strip);
+      V old = b_.CreateAnd(e_.load(e_.vector(e_.i32, strip), place(k)), before);
+      V doubled = b_.CreateShl(sum[static_cast<std::size_t>(k - receivers.begin)], twice);
+      V added = b_.CreateSub(b_.CreateXor(doubled, flip), flip);
+      e_.store(b_.CreateAdd(old, b_.CreateSub(added, total)), place(k));
+    }
+  }
+
+  Emitter& e_;
+  llvm::IRBuilder<>& b_;
+  const ExactRows& o_;
+  std::int64_t stride_;
+  V q_, plus_, minus_, h_, signs_;
+};
+
+/// A change notes, for each sample, the senders that moved, and adds their rows together.
+class AdvanceRowsFunction {
+ public:
+  AdvanceRowsFunction(Emitter& e, const AdvanceRows& o)
+      : e_(e), b_(e.b), o_(o), stride_(row_stride(o.receivers)) {
+    q_ = e.operand(0);
+    for (unsigned i = 0; i < 4; ++i) planes_[i] = e.operand(1 + i);
+    h_ = e.operand(5);
+    counts_ = e.scratch(e.i32, 4 * lanes);
+    llvm::AllocaInst* noted = b_.CreateAlloca(llvm::ArrayType::get(e.i32, 4 * lanes * capacity));
+    noted->setAlignment(llvm::Align(64));
+    noted_ = noted;
+  }
+
+  void run() {
+    e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
+      e_.loop(e_.number(0), e_.number(o_.senders), sender_block, {e_.number(0)},
+              [&](V j, const Values& carried) -> Values { return {block(panel, j, carried[0])}; });
+    });
+    e_.finish(e_.number(0));
+  }
+
+ private:
+  /// Senders that are noted before their rows are added.
+  static constexpr std::int64_t capacity = 128;
+
+  /// Notes the senders of a block that moved; how many are noted.
+  V block(V panel, V j, V known) {
+    V at = e_.scaled(panel, o_.senders, j);
+    Values masks;
+    for (V plane : planes_) masks.push_back(e_.load_block(e_.i16, sender_block, plane, at, j, o_.senders));
+    V differing = b_.CreateOr(b_.CreateXor(masks[0], masks[2]), b_.CreateXor(masks[1], masks[3]));
+    V moved = e_.bits_of(b_.CreateICmpNE(differing, e_.zeros(e_.i16, sender_block)), e_.i64);
+    e_.for_each_bit(moved, {}, [&](V i, const Values&) -> Values {
+      note(b_.CreateAdd(at, i), b_.CreateAdd(j, i));
+      return {};
+    });
+    V count = b_.CreateAdd(known, e_.popcount(moved));
+    V full = b_.CreateICmpSGT(count, e_.number(capacity - sender_block));
+    V last = b_.CreateICmpSGE(b_.CreateAdd(j, e_.number(sender_block)), e_.number(o_.senders));
+    V due = b_.CreateAnd(b_.CreateOr(full, last), b_.CreateICmpSGT(count, e_.number(0)));
+    return e_.when(due, {count}, [&]() -> Values {
+      add_noted(panel);
+      return {e_.number(0)};
+    })[0];
+  }
+
+  void note(V at, V sender) {
+    const auto mask = [&](unsigned plane) { return e_.load(e_.i16, planes_[plane], at); };
+    const Change change = change_of(e_, mask(0), mask(1), mask(2), mask(3));
+    // Four lists a sample: senders worth twice their row, up and down, and once.
+    V lists = e_.number(0);
+    const V samples[] = {change.twice_up, change.twice_down, change.once_up, change.once_down};
+    for (unsigned which = 0; which < 4; ++which)
+      lists = b_.CreateOr(lists, b_.CreateShl(b_.CreateZExt(samples[which], e_.i64), which * lanes));
+    V number = b_.CreateTrunc(sender, e_.i32);
+    e_.for_each_bit(lists, {}, [&](V list, const Values&) -> Values {
+      V place = e_.at(e_.i32, counts_, list);
+      V count = e_.load(e_.i32, place);
+      e_.store(number, e_.at(e_.i32, noted_, e_.scaled(list, capacity, e_.widened(count))));
+      e_.store(b_.CreateAdd(count, e_.word(1)), place);
+      return {};
+    });
+  }
+
+  void add_noted(V panel) {
+    e_.loop(e_.number(0), e_.number(lanes), 1, [&](V lane) {
+      // Twice, then once, by the same code.
+      e_.loop(e_.number(0), e_.number(2), 1, [&](V turn) {
+        V up = e_.scaled(turn, 2 * lanes, lane), down = b_.CreateAdd(up, e_.number(lanes));
+        V ups = e_.widened(e_.load(e_.i32, counts_, up)), downs = e_.widened(e_.load(e_.i32, counts_, down));
+        e_.when(b_.CreateICmpNE(b_.CreateOr(ups, downs), e_.number(0)), [&] {
+          V factor = e_.splat(b_.CreateTrunc(b_.CreateXor(turn, e_.number(1)), e_.i32), width);
+          V row = e_.at(e_.i32, h_, e_.scaled(e_.scaled(panel, lanes, lane), stride_));
+          for_each_tile(e_, o_.receivers, [&](V k, std::int64_t registers) {
+            Values sum = zeros_of(e_, registers);
+            sum = listed(up, ups, k, sum, false);
+            sum = listed(down, downs, k, sum, true);
+            for (std::size_t r = 0; r < sum.size(); ++r) {
+              V place = e_.at(e_.i32, row, b_.CreateAdd(k, e_.number(static_cast<std::int64_t>(r) * width)));
+              V old = e_.load(e_.vector(e_.i32, width), place);
+              e_.store(b_.CreateAdd(old, b_.CreateShl(sum[r], factor)), place);
+            }
+          });
+        });
+      });
+    });
+    for (unsigned which = 0; which < 4; ++which)
+      e_.store(e_.zeros(e_.i32, lanes), e_.at(e_.i32, counts_, e_.number(which * lanes)));
+  }
+
+  Values listed(V own, V count, V k, const Values& sum, bool negative) {
+    V entries = e_.at(e_.i32, noted_, e_.scaled(own, capacity));
+    return e_.loop(e_.number(0), count, 1, sum, [&](V i, const Values& carried) {
+      V sender = b_.CreateZExt(e_.load(e_.i32, entries, i), e_.i64);
+      return add_row(e_, carried, e_.at(e_.i32, q_, e_.scaled(sender, stride_, k)), negative);
+    });
+  }
+
+  Emitter& e_;
+  llvm::IRBuilder<>& b_;
+  const AdvanceRows& o_;
+  std::int64_t stride_;
+  V q_, planes_[4], h_, counts_, noted_;
+};
+
+}  // namespace
+
+void generate(Emitter& e, const ExactRows& o) { ExactRowsFunction(e, o).run(); }
+void generate(Emitter& e, const AdvanceRows& o) { AdvanceRowsFunction(e, o).run(); }
+
+}  // namespace relaxon::jit
