@@ -67,7 +67,8 @@ class StepTime {
       case Kernel::real: return real();
       case Kernel::advance:
       case Kernel::follow: return carried(rates);
-      case Kernel::to_fields: return 8 * values(out()) / (0.8 * target_.l2_rate);
+      case Kernel::to_fields:
+      case Kernel::affine: return 8 * values(out()) / (0.8 * target_.l2_rate);
       case Kernel::to_reals: return cycles((by_sample(step_.inputs[0]) ? 16 : 3) * values(out()));
       case Kernel::sum: return sum(0.4);
       case Kernel::sign: return sum(0.12);
@@ -87,7 +88,7 @@ class StepTime {
 
   CostModel::Follow follow() const {
     const double scale = by_columns(3) ? lanes_ / panel : samples_;
-    constexpr double usual_together = 1.5;  // where so many change that the whole comes near
+    constexpr double usual_together = 1.2;  // where so many change that the whole comes near
     return {whole(3), scan_ns(), sender(usual_together), scale, senders(3)};
   }
 

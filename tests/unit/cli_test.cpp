@@ -41,8 +41,7 @@ TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
   const std::string network = std::string(RELAXON_NETWORKS_DIR) + "/mnist_dense.toml";
   const std::string hint = " (relaxon --help, relaxon COMMAND --help)";
   check_refused(
-      {}, 2,
-      "expected a command: train, evaluate, plan, explain, opt, bench, lint, probe, check or target" + hint);
+      {}, 2, "expected a command: train, evaluate, plan, explain, opt, bench, lint, probe, check or target" + hint);
   check_refused({"frobnicate"}, 2, "The following argument was not expected: frobnicate" + hint);
   check_refused({"train"}, 2, "FILE is required" + hint);
   check_refused({"train", network, "--frobnicate"}, 2,
