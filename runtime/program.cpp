@@ -18,6 +18,7 @@ constexpr std::array<std::string_view, 3> backend_names{"interpreter", "kernels"
 std::string_view name_of(Backend backend) { return backend_names.at(static_cast<std::size_t>(backend)); }
 
 bool has_backend(Backend backend) { return backend != Backend::jit || jit::available(); }
+Backend fastest_backend() { return has_backend(Backend::jit) ? Backend::jit : Backend::kernels; }
 
 std::optional<Backend> backend_named(std::string_view name) {
   for (std::size_t i = 0; i < backend_names.size(); ++i) {

@@ -34,6 +34,8 @@ enum class Backend : std::uint8_t { interpreter, kernels, jit };
 std::string_view name_of(Backend backend);
 /// Whether this build has it.
 bool has_backend(Backend backend);
+/// The fastest backend of this build: jit, or without LLVM kernels.
+Backend fastest_backend();
 std::optional<Backend> backend_named(std::string_view name);
 
 /// Called for every probe op as it runs, with the indices of the loops around it, outermost first.

@@ -46,7 +46,7 @@ struct TargetOption {
 /// How to run it.
 struct RunOptions {
   TargetOption target;
-  std::string backend = "kernels", passes = "default";
+  std::string backend{name_of(fastest_backend())}, passes = "default";
   std::optional<std::int64_t> threads;
   bool json = false;
 

@@ -94,7 +94,8 @@ TEST_CASE("compile reports say what was made, for how long and why", "[cli]") {
     CHECK(stages.back() == "load");
     CHECK(std::find(stages.begin(), stages.end(), "plan") != stages.end());
   }
-  const ProcessResult trained = relaxon_cli({"train", place.network(), "--epochs", "1", "--compile-report"});
+  const ProcessResult trained =
+      relaxon_cli({"train", place.network(), "--epochs", "1", "--backend", "kernels", "--compile-report"});
   CHECK(trained.status == 0);
   CHECK(trained.out.starts_with("train: first use\n  lower "));
   CHECK(trained.out.find("\n2 programs, 0 from the cache, ") != std::string::npos);

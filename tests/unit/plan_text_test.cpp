@@ -83,6 +83,7 @@ TEST_CASE("steps of every kernel stay as they are", "[plan][text]") {
       "%s = sign(%h, %h) {sign}",
       "%v = margin(%h, %v, %n) {perceptron}",
       "%J = correlate(%s, %s) {dense edge=1-1} : f32[4,4]{offdiag}",
+      "%J = subtract(%J, %J)",
       "%w, %J = apply(%w, %J, %w, %n) {momentum edge=1-0}",
       "%w = update(%w, %x, %v, %n) {sgd edge=1-0} after correlate {dense edge=1-0} : f32[3,4]{@1-0}",
       "%h = advance(%h, %s, %s.1, %J) {dense edge=1-1 fixed}",
