@@ -27,8 +27,7 @@ std::string to_text(const CompileReport& report) {
   for (const CompiledProgram& p : report.programs) {
     text += fmt::format("{}: {}", p.name, p.why);
     if (p.code) {
-      text += fmt::format("; {} functions, {}", p.code->functions,
-                          p.code->from_cache ? "from the cache" : "compiled: " + p.code->why);
+      text += fmt::format("; {} functions, {}", p.code->functions, jit::origin_of(*p.code));
     }
     text += "\n" + stage_lines(p.stages);
     if (!p.code) continue;
@@ -45,6 +44,7 @@ nlohmann::ordered_json to_json(const CompileReport& report) {
     for (const StageTime& s : p.stages) stages.push_back({{"stage", s.stage}, {"ms", s.milliseconds}});
     if (p.code) {
       code = {{"functions", p.code->functions},
+              {"made_before", p.code->made_before},
               {"from_cache", p.code->from_cache},
               {"why_compiled", p.code->why},
               {"not_generated", p.code->left_out}};

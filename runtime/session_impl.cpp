@@ -93,13 +93,7 @@ void Session::Impl::note(const Program& program, std::string why, double lower_m
   if (const jit::CodeReport* code = program.code_report()) {
     made.code = *code;
     if (code->from_cache) ++report.cache_hits;
-    std::string how = code->from_cache ? "found in the cache" : "compiled: " + code->why;
-    if (code->made_before == code->functions) {
-      how = "made before";
-    } else if (code->made_before > 0) {
-      how = fmt::format("{} made before, the others {}", code->made_before, how);
-    }
-    reason += fmt::format("; {} functions, {}", code->functions, how);
+    reason += fmt::format("; {} functions, {}", code->functions, jit::origin_of(*code));
   }
   report.reasons.push_back(std::move(reason));
   report.programs.push_back(std::move(made));

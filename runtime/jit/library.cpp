@@ -28,6 +28,13 @@ std::string key_of(Isa isa, const Operation& operation) {
 
 }  // namespace
 
+std::string origin_of(const CodeReport& report) {
+  const std::string others = report.from_cache ? "found in the cache" : "compiled: " + report.why;
+  if (report.made_before == 0) return others;
+  if (report.made_before == report.functions) return "made before";
+  return fmt::format("{} made before, the others {}", report.made_before, others);
+}
+
 Compiled Library::compile(const Plan& plan, Isa isa, const CodeCache& cache) {
   const std::lock_guard lock(mutex_);
   const std::vector<NamedOperation> all = named_operations(plan, isa);

@@ -18,6 +18,10 @@ struct CodeReport {
   std::vector<StageTime> stages;      // look-up, generate, codegen, link
 };
 
+/// Where its functions come from: "found in the cache", "3 made before, the others compiled: not in the
+/// cache".
+std::string origin_of(const CodeReport& report);
+
 /// Whether this build can generate code.
 bool available();
 
