@@ -7,6 +7,7 @@
 
 #include "core/error.hpp"
 #include "runtime/kernel_kinds.hpp"
+#include "runtime/kernels/arithmetic.hpp"
 
 namespace relaxon::jit {
 namespace {
@@ -134,9 +135,7 @@ Generated exact(const Step& step, const Plan& plan) {
 /// Whether the kernel table's update is the faster one: of dense weights where S is counted from bits, of
 /// sparse ones under plain descent. Nothing in these loops depends on a shape.
 bool table_updates_faster(const Update& o) {
-  const bool counted = o.u != Sender::Kind::bytes && o.u != Sender::Kind::real && o.v != Errors::Kind::real &&
-                       (o.u == Sender::Kind::signs || o.v == Errors::Kind::signs);
-  return o.sparse ? o.rule == StepRule::sgd : counted;
+  return o.sparse ? o.rule == StepRule::sgd : counts_bits(arithmetic_of(o.u, o.v));
 }
 
 Generated update(const Step& step, const Plan& plan) {

@@ -1,25 +1,11 @@
 // S of section 11: how the two sides' kinds decide its arithmetic, and what both weight layouts share.
 #pragma once
 
+#include "runtime/kernels/arithmetic.hpp"
 #include "runtime/kernels/vectors.hpp"
 
 namespace relaxon {
 namespace {
-
-/// Counts are exact integers; reals are one fused chain over samples.
-enum class Arithmetic : std::uint8_t { signs, pair_errors, pair_senders, bytes, byte_pairs, reals };
-
-inline Arithmetic arithmetic_of(Sender::Kind u, Errors::Kind v) {
-  if (u == Sender::Kind::real || v == Errors::Kind::real) return Arithmetic::reals;
-  if (v == Errors::Kind::signs) {
-    return u == Sender::Kind::signs  ? Arithmetic::signs
-           : u == Sender::Kind::pair ? Arithmetic::pair_senders
-                                     : Arithmetic::bytes;
-  }
-  return u == Sender::Kind::signs  ? Arithmetic::pair_errors
-         : u == Sender::Kind::pair ? Arithmetic::reals
-                                   : Arithmetic::byte_pairs;
-}
 
 /// Lanes of a unit whose error isn't 0; i = panel * receivers + receiver.
 [[gnu::always_inline]] inline unsigned erring_lanes(const Errors& v, std::int64_t i) {
@@ -57,6 +43,35 @@ inline Arithmetic arithmetic_of(Sender::Kind u, Errors::Kind v) {
   __builtin_unreachable();
 }
 
+/// Whether a sender that is a sign is 0 in a lane of its panel in which some receiver errs.
+template <class Arguments>
+bool zeros_where_erring(const Arguments& in) {
+  for (std::int64_t p = 0; p < in.panels; ++p) {
+    unsigned erring = 0, zero = 0;
+    for (std::int64_t i = p * in.weight.receivers; i < (p + 1) * in.weight.receivers; ++i)
+      erring |= unsigned{in.v.signs.plus[i]} | in.v.signs.minus[i];
+    for (std::int64_t i = p * in.weight.senders; i < (p + 1) * in.weight.senders; ++i)
+      zero |= ~(unsigned{in.u.signs.plus[i]} | in.u.signs.minus[i]);
+    if ((erring & zero) != 0) return true;
+  }
+  return false;
+}
+
+/// Sums of products of signs: where neither is 0 (`both`) the product is 1, less 2 where they differ.
+[[gnu::always_inline]] inline Words sign_products(Words both, Words v_plus, Words u_plus) {
+  return popcount(both) - (popcount(both & (v_plus ^ u_plus)) << 1);
+}
+/// The same where `count` is how many of `both` there are.
+[[gnu::always_inline]] inline Floats sign_products(Words both, Words v_plus, Words u_plus, Floats count) {
+  return fma(broadcast(-2.0f), to_floats(popcount(both & (v_plus ^ u_plus))), count);
+}
+
+/// Bits 0 to 3 as bytes: 1 in those of `plus`, -1 in those of `minus`.
+inline std::uint32_t signed_bytes(unsigned plus, unsigned minus) {
+  const auto spread = [](unsigned bits) { return ((bits & 0xfu) * 0x204081u) & 0x01010101u; };
+  return spread(plus) | spread(minus) * 0xffu;
+}
+
 /// Both counts of a two-valued side as one number, rounded as section 11 writes it.
 [[gnu::always_inline]] inline Floats pair_sum(Floats n_a, float a, Floats n_b, float b) {
   return fma(broadcast<float>(a), n_a, broadcast<float>(b) * n_b);
@@ -64,6 +79,23 @@ inline Arithmetic arithmetic_of(Sender::Kind u, Errors::Kind v) {
 [[gnu::always_inline]] inline Floats pair_sum(Words n_a, float a, Words n_b, float b) {
   return pair_sum(to_floats(n_a), a, to_floats(n_b), b);
 }
+
+/// The counts of a correlation of two values on one side (by_error: the errors') with signs on the other.
+template <bool by_error>
+struct PairCounts {
+  Words a{}, b{};
+
+  [[gnu::always_inline]] void add(Words v_plus, Words v_minus, Words u_plus, Words u_minus) {
+    const Words mixed_a = by_error ? v_plus & u_minus : v_minus & u_plus;
+    const Words mixed_b = by_error ? v_minus & u_plus : v_plus & u_minus;
+    a = a + popcount(v_plus & u_plus) - popcount(mixed_a);
+    b = b + popcount(mixed_b) - popcount(v_minus & u_minus);
+  }
+  template <class Arguments>
+  [[gnu::always_inline]] Floats sum(const Arguments& in) const {
+    return by_error ? pair_sum(a, in.v.a, b, in.v.b) : pair_sum(a, in.u.a, b, in.u.b);
+  }
+};
 
 }  // namespace
 }  // namespace relaxon

@@ -39,9 +39,7 @@ class DenseCorrelation {
   }
 
   /// Whether a row's S is counted from bits, cheaply enough to be asked for a register at a time.
-  bool counts() const {
-    return how_ == Arithmetic::signs || how_ == Arithmetic::pair_errors || how_ == Arithmetic::pair_senders;
-  }
+  bool counts() const { return counts_bits(how_); }
   /// If counts(): what run returns of a function of a row j that gives a function of k, row j's S of the
   /// register of receivers from k on.
   template <class Run>
@@ -49,20 +47,19 @@ class DenseCorrelation {
     const auto by_row = [&](auto sum) {
       return run([sum](std::int64_t j) { return [sum, j](std::int64_t k) { return sum(j, k); }; });
     };
-    if (one_panel() && never_zero()) {
+    if (one_panel() && how_ != Arithmetic::pair_senders && !zeros_where_erring(in_)) {
       const auto by_plus = [&](auto sum) {
         return run([sum, plus = in_.u.signs.plus](std::int64_t j) {
           return [sum, up = broadcast<std::uint32_t>(plus[j])](std::int64_t k) { return sum(up, k); };
         });
       };
-      if (how_ == Arithmetic::signs) return by_plus(sign_sums());
-      if (how_ == Arithmetic::pair_errors) return by_plus(pair_error_sums());
+      return how_ == Arithmetic::signs ? by_plus(sign_sums()) : by_plus(pair_error_sums());
     }
     if (how_ == Arithmetic::signs) return by_row([this](auto j, auto k) { return sign_sum(j, k); });
     if (how_ == Arithmetic::pair_errors) {
-      return by_row([this](auto j, auto k) { return pair_error_sum(j, k); });
+      return by_row([this](auto j, auto k) { return pair_sum_of<true>(j, k); });
     }
-    return by_row([this](auto j, auto k) { return pair_sender_sum(j, k); });
+    return by_row([this](auto j, auto k) { return pair_sum_of<false>(j, k); });
   }
 
  private:
@@ -95,9 +92,7 @@ class DenseCorrelation {
       for (std::int64_t k = 0; k < stride(); ++k) {
         const std::int64_t i = p * receivers() + k;
         const bool exists = k < receivers();
-        const unsigned errs = exists ? erring_lanes(in_.v, i) : 0;
-        any_ |= errs != 0;
-        erring_ |= errs;
+        any_ |= exists && erring_lanes(in_.v, i) != 0;
         if (how_ == Arithmetic::reals) {
           for (int lane = 0; lane < lanes; ++lane)
             *sample(p, lane, k) = exists ? error_at(in_.v, i, lane) : 0.0f;
@@ -113,9 +108,9 @@ class DenseCorrelation {
     if (how_ == Arithmetic::bytes || how_ == Arithmetic::byte_pairs) {
       const bool pair = how_ == Arithmetic::byte_pairs;
       for (int quad = 0; quad < 4; ++quad) {
-        const std::uint32_t up = spread_bits(plus >> (4 * quad)), down = spread_bits(minus >> (4 * quad));
-        *quads(0, p, quad, k) = pair ? up : up | down * 0xffu;
-        if (pair) *quads(1, p, quad, k) = down;
+        const std::uint32_t up = plus >> (4 * quad), down = minus >> (4 * quad);
+        *quads(0, p, quad, k) = signed_bytes(up, pair ? 0 : down);
+        if (pair) *quads(1, p, quad, k) = signed_bytes(down, 0);
       }
       return;
     }
@@ -128,21 +123,9 @@ class DenseCorrelation {
     }
   }
 
-  /// Bits 0 to 3 as bytes.
-  static std::uint32_t spread_bits(std::uint32_t bits) { return ((bits & 0xfu) * 0x204081u) & 0x01010101u; }
-
   Lanes sender(std::int64_t p, std::int64_t j) const {
     const std::int64_t i = p * in_.weight.senders + j;
     return {in_.u.signs.plus[i], in_.u.signs.minus[i]};
-  }
-  /// Whether every sender of the only panel is +1 or -1 wherever there is an error.
-  bool never_zero() const {
-    unsigned zero = 0;
-    for (std::int64_t j = 0; j < in_.weight.senders; ++j) {
-      const Lanes u = sender(0, j);
-      zero |= ~(u.plus | u.minus);
-    }
-    return (zero & erring_) == 0;
   }
 
   [[gnu::always_inline]] Words mask_register(int plane, std::int64_t p, std::int64_t k) const {
@@ -152,8 +135,8 @@ class DenseCorrelation {
   /// For a sender that is never 0: the product is 1, less 2 where the signs differ.
   auto sign_sums() const {
     return [plus = masks(0, 0, 0), both = masks(1, 0, 0), count = totals(1, 0)](Words up, std::int64_t k) {
-      const Words differ = load<std::uint32_t>(both + k) & (load<std::uint32_t>(plus + k) ^ up);
-      return fma(broadcast(-2.0f), to_floats(popcount(differ)), load<float>(count + k));
+      return sign_products(load<std::uint32_t>(both + k), load<std::uint32_t>(plus + k), up,
+                           load<float>(count + k));
     };
   }
   /// Of the lanes with an error as many are +1 as are not -1.
@@ -173,40 +156,28 @@ class DenseCorrelation {
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       const Lanes u = sender(p, j);
       const Words both = mask_register(1, p, k) & broadcast<std::uint32_t>(u.plus | u.minus);
-      const Words differ = both & (mask_register(0, p, k) ^ broadcast<std::uint32_t>(u.plus));
-      sum = sum + popcount(both) - (popcount(differ) << 1);
+      sum = sum + sign_products(both, mask_register(0, p, k), broadcast<std::uint32_t>(u.plus));
     }
     return to_floats(sum);
   }
 
-  [[gnu::always_inline]] Floats pair_error_sum(std::int64_t j, std::int64_t k) const {
-    Words n_a{}, n_b{};
+  /// Of pairs on one side and signs on the other: by_error tells which.
+  template <bool by_error>
+  [[gnu::always_inline]] Floats pair_sum_of(std::int64_t j, std::int64_t k) const {
+    PairCounts<by_error> counts;
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       const Lanes u = sender(p, j);
-      const Words up = broadcast<std::uint32_t>(u.plus), down = broadcast<std::uint32_t>(u.minus);
-      const Words is_a = mask_register(0, p, k), is_b = mask_register(1, p, k);
-      n_a = n_a + popcount(is_a & up) - popcount(is_a & down);
-      n_b = n_b + popcount(is_b & up) - popcount(is_b & down);
+      counts.add(mask_register(0, p, k), mask_register(1, p, k), broadcast<std::uint32_t>(u.plus),
+                 broadcast<std::uint32_t>(u.minus));
     }
-    return pair_sum(n_a, in_.v.a, n_b, in_.v.b);
-  }
-  [[gnu::always_inline]] Floats pair_sender_sum(std::int64_t j, std::int64_t k) const {
-    Words n_a{}, n_b{};
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      const Lanes u = sender(p, j);
-      const Words is_a = broadcast<std::uint32_t>(u.plus), is_b = broadcast<std::uint32_t>(u.minus);
-      const Words up = mask_register(0, p, k), down = mask_register(1, p, k);
-      n_a = n_a + popcount(is_a & up) - popcount(is_a & down);
-      n_b = n_b + popcount(is_b & up) - popcount(is_b & down);
-    }
-    return pair_sum(n_a, in_.u.a, n_b, in_.u.b);
+    return counts.sum(in_);
   }
 
   void counted_row(std::int64_t j, float* s) const {
     for (std::int64_t k = 0; k < receivers(); k += words) {
       store(s + k, how_ == Arithmetic::signs         ? sign_sum(j, k)
-                   : how_ == Arithmetic::pair_errors ? pair_error_sum(j, k)
-                                                     : pair_sender_sum(j, k));
+                   : how_ == Arithmetic::pair_errors ? pair_sum_of<true>(j, k)
+                                                     : pair_sum_of<false>(j, k));
     }
   }
 
@@ -265,7 +236,6 @@ class DenseCorrelation {
   Arithmetic how_;
   float* errors_;
   bool any_ = false;
-  unsigned erring_ = 0;  // lanes of any panel with an error
 };
 
 /// The steps of one row; s_of(k) is S of the register of receivers from k on.

@@ -1,7 +1,7 @@
 // What the senders of a register of entries are, put together from arrays by sender.
 #pragma once
 
-#include "runtime/kernels/vectors.hpp"
+#include "runtime/kernels/correlation.hpp"
 
 namespace relaxon {
 namespace {
@@ -72,12 +72,6 @@ struct SenderPair {
 #else
   return (Words)four(0);
 #endif
-}
-
-/// Bits 0 to 3 as bytes: 1 in those of `plus`, -1 in those of `minus`.
-inline std::uint32_t signed_bytes(unsigned plus, unsigned minus) {
-  const auto spread = [](unsigned bits) { return ((bits & 0xfu) * 0x204081u) & 0x01010101u; };
-  return spread(plus) | spread(minus) * 0xffu;
 }
 
 /// signed_bytes of all samples of a panel, in every group of four words.

@@ -32,7 +32,7 @@ template <int most, class Run>
 }
 
 /// Calls run(k, tile) for tiles of registers that cover the receivers of a call, padding included: as few of
-/// at most `most` registers as can be, as even as can be.
+/// at most row_tile registers as can be, as even as can be.
 template <class T, class Run>
 [[gnu::always_inline]] inline void for_each_row_tile(std::int64_t begin, std::int64_t end, Run run) {
   std::int64_t left = (end - begin + width<T> - 1) / width<T>;
@@ -43,6 +43,7 @@ template <class T, class Run>
     with_tile<row_tile>(size, [&](auto tile) { run(k, tile); });
   }
 }
+
 /// sum += or -= the rows of q whose bit is set; q points at the tile in the first row.
 template <class T, bool negative, std::size_t... r>
 [[gnu::always_inline]] inline void add_chosen_rows(const std::int32_t* q, std::int64_t stride,
@@ -131,10 +132,12 @@ template <class T, std::size_t... r>
   }
 }
 
+/// Panels that use a block of rows one after the other.
+constexpr std::int64_t most_panels = 8;
+
 /// h = twice the rows of senders that are +1, less all rows; for up to most_panels panels. From one sample to
 /// the next only senders that differ are added or taken away, and all panels use a block of rows while it is
 /// in the first cache.
-constexpr std::int64_t most_panels = 8;
 template <class T>
 void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_t samples, T* h) {
   const std::int64_t stride = row_stride(q.receivers);

@@ -1,7 +1,6 @@
 // Correlation of sparse weights, a receiver's column at a time, entries in the lanes.
 #pragma once
 
-#include "runtime/kernels/correlation.hpp"
 #include "runtime/kernels/entry_senders.hpp"
 
 namespace relaxon {
@@ -15,7 +14,7 @@ template <Arithmetic how>
 class SparseCorrelation {
  public:
   explicit SparseCorrelation(const SparseArguments& arguments) : in_(arguments) {
-    if (how == Arithmetic::signs) find_zeros();
+    if (how == Arithmetic::signs) zeros_ = zeros_where_erring(arguments);
   }
 
   /// Lanes in which receiver k errs in any panel.
@@ -49,20 +48,6 @@ class SparseCorrelation {
     return {in_.v.signs.plus[i], in_.v.signs.minus[i]};
   }
 
-  void find_zeros() {
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      unsigned erring = 0, zero = 0;
-      for (std::int64_t k = 0; k < in_.weight.receivers; ++k) {
-        const Lanes v = errors(k, p);
-        erring |= v.plus | v.minus;
-      }
-      for (std::int64_t i = p * in_.weight.senders; i < (p + 1) * in_.weight.senders; ++i) {
-        zero |= ~(unsigned{in_.u.signs.plus[i]} | in_.u.signs.minus[i]);
-      }
-      zeros_ |= (erring & zero) != 0;
-    }
-  }
-
   [[gnu::always_inline]] Words masks(const Mask* plane, std::int64_t p, const std::int32_t* senders) const {
     return masks_at(plane + p * in_.weight.senders, senders);
   }
@@ -73,29 +58,21 @@ class SparseCorrelation {
       const Lanes v = errors(k, p);
       if ((v.plus | v.minus) == 0) continue;
       const Words up = masks(in_.u.signs.plus, p, senders);
-      // Where neither is 0 the product is 1, less 2 where the signs differ.
       Words both = broadcast<std::uint32_t>(v.plus | v.minus);
       if (zeros_) both = both & (up | masks(in_.u.signs.minus, p, senders));
-      const Words differ = both & (broadcast<std::uint32_t>(v.plus) ^ up);
-      sum = sum + popcount(both) - (popcount(differ) << 1);
+      sum = sum + sign_products(both, broadcast<std::uint32_t>(v.plus), up);
     }
     return to_floats(sum);
   }
 
   [[gnu::always_inline]] Floats pairs(std::int64_t k, const std::int32_t* senders) const {
-    const bool by_error = how == Arithmetic::pair_errors;
-    Words n_a{}, n_b{};
+    PairCounts<how == Arithmetic::pair_errors> counts;
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       const Lanes v = errors(k, p);
-      const Words v_plus = broadcast<std::uint32_t>(v.plus), v_minus = broadcast<std::uint32_t>(v.minus);
-      const Words u_plus = masks(in_.u.signs.plus, p, senders),
-                  u_minus = masks(in_.u.signs.minus, p, senders);
-      const Words mixed_a = by_error ? v_plus & u_minus : v_minus & u_plus;
-      const Words mixed_b = by_error ? v_minus & u_plus : v_plus & u_minus;
-      n_a = n_a + popcount(v_plus & u_plus) - popcount(mixed_a);
-      n_b = n_b + popcount(mixed_b) - popcount(v_minus & u_minus);
+      counts.add(broadcast<std::uint32_t>(v.plus), broadcast<std::uint32_t>(v.minus),
+                 masks(in_.u.signs.plus, p, senders), masks(in_.u.signs.minus, p, senders));
     }
-    return by_error ? pair_sum(n_a, in_.v.a, n_b, in_.v.b) : pair_sum(n_a, in_.u.a, n_b, in_.u.b);
+    return counts.sum(in_);
   }
 
   const std::uint8_t* sender_bytes(std::int64_t p) const {

@@ -110,8 +110,7 @@ class SparseDescent {
     const std::uint32_t plus = in_.v.signs.plus[k], both = plus | in_.v.signs.minus[k];
     return [masks = in_.u.signs.plus, plus = broadcast(plus), both = broadcast(both),
             count = broadcast(static_cast<float>(__builtin_popcount(both)))](const std::int32_t* senders) {
-      const Words differ = both & (masks_at(masks, senders) ^ plus);
-      return fma(broadcast(-2.0f), to_floats(popcount(differ)), count);
+      return sign_products(both, plus, masks_at(masks, senders), count);
     };
   }
 

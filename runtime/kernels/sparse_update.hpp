@@ -34,10 +34,8 @@ class SparseUpdate {
   }
 
   void silent_columns(std::int64_t begin, std::int64_t end) {
-    const float decay = in_.scalars[1];
     std::int64_t from = in_.weight.offsets[begin];
     const std::int64_t to = in_.weight.offsets[end];
-    if (rule == StepRule::sgd && decay == 0) return skip_fixed(to);  // nothing moves
     for (; fixed_ < in_.fixed.size() && fixed_at(fixed_) < to; ++fixed_) {
       step_range(step_, parameters(), from, fixed_at(fixed_) - from, nullptr, progress_);
       from = fixed_at(fixed_) + 1;

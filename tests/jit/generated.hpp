@@ -9,6 +9,9 @@
 
 namespace relaxon::testing {
 
+/// Less than a panel, one and more.
+constexpr std::int64_t batches[] = {1, 16, 37};
+
 inline void* pointer(const void* p) { return const_cast<void*>(p); }
 
 /// One function, compiled without a cache.

@@ -13,6 +13,7 @@ namespace relaxon::jit {
 namespace {
 
 using relaxon::testing::available_isas;
+using relaxon::testing::batches;
 using relaxon::testing::Connections;
 using relaxon::testing::Draw;
 using relaxon::testing::Made;
@@ -21,7 +22,6 @@ using relaxon::testing::pointer;
 using relaxon::testing::sender_kinds;
 using relaxon::testing::Signs;
 
-constexpr std::int64_t batches[] = {1, 16, 37};
 constexpr std::int64_t unit_counts[] = {1, 2, 15, 67, 130};
 
 struct Fields {

@@ -9,14 +9,13 @@ namespace relaxon::jit {
 namespace {
 
 using relaxon::testing::available_isas;
+using relaxon::testing::batches;
 using relaxon::testing::Draw;
 using relaxon::testing::Made;
 using relaxon::testing::Panels;
 using relaxon::testing::pointer;
 using relaxon::testing::Rows;
 using relaxon::testing::Signs;
-
-constexpr std::int64_t batches[] = {1, 16, 37};
 
 /// Whether two arrays hold the same numbers of all units of a batch.
 template <class Fields>

@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 #include <sstream>
+#include <utility>
+
+#include "tests/support/network_file_text.hpp"
 
 namespace relaxon::testing {
 
@@ -28,45 +31,17 @@ void check_refused(const Words& arguments, int status, const std::string& messag
 Workplace::Workplace() {
   write_images("train", 60);
   write_images("t10k", 30);
-  write_bytes(network(), R"([network]
-sizes = [16, 12, 10]
-seed = 1
-[[edge]]
-receiver = 1
-sender = 0
-module = "FullyConnected"
-strength = 1
-threshold = 1
-[[edge]]
-receiver = 1
-sender = 1
-module = "RecurrentDiscrete"
-j_d = 0.5
-threshold = 1
-[[edge]]
-receiver = 2
-sender = 1
-module = "FullyConnected"
-strength = 1
-threshold = 1
-[[edge]]
-receiver = 2
-sender = 2
-module = "OutputLayer"
-[data]
-name = "idx"
-path = ")" + folder_.path().string() +
-                             R"("
-batch_size = 4
-[schedule]
-kind = "two-phase"
-iterations = 2
-[optimizer]
-name = "adam"
-lr = 0.01
-[train]
-epochs = 3
-)");
+  std::string text = minimal;
+  const std::string data = "path = \"" + folder_.path().string() + "\"\nbatch_size = 4";
+  for (const auto& [before, after] : std::vector<std::pair<std::string, std::string>>{
+           {"sizes = [784, 20, 10]", "sizes = [16, 12, 10]"},
+           {"strength = 5.0", "strength = 1"},
+           {"name = \"fashion-mnist\"", "name = \"idx\"\n" + data},
+           {"iterations = 3", "iterations = 2"},
+           {"name = \"sgd\"\nlr = 1.0", "name = \"adam\"\nlr = 0.01"},
+           {"epochs = 2", "epochs = 3"}})
+    text = replaced(std::move(text), before, after);
+  write_bytes(network(), text);
 }
 
 void Workplace::write_images(const std::string& part, std::uint32_t count) const {

@@ -57,12 +57,15 @@ lr = 1.0
 epochs = 2
 )";
 
-/// The file with one piece of its text replaced.
-inline std::string with(const std::string& before, const std::string& after) {
-  std::string text = minimal;
+/// The text with one piece of it replaced.
+inline std::string replaced(std::string text, const std::string& before, const std::string& after) {
   const std::size_t at = text.find(before);
   REQUIRE(at != std::string::npos);
   return text.replace(at, before.size(), after);
+}
+/// The file with one piece of its text replaced.
+inline std::string with(const std::string& before, const std::string& after) {
+  return replaced(minimal, before, after);
 }
 
 inline NetworkFile parse(const std::string& text, const Overrides& overrides = {}) {

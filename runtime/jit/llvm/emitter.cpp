@@ -45,6 +45,24 @@ V joined(llvm::IRBuilder<>& b, Values parts) {
   return parts[0];
 }
 
+/// Values that reach a block from two others.
+class Phis {
+ public:
+  Phis(llvm::IRBuilder<>& b, const Values& values, llvm::BasicBlock* from) {
+    for (V value : values) {
+      phis_.push_back(b.CreatePHI(value->getType(), 2));
+      phis_.back()->addIncoming(value, from);
+    }
+  }
+  void add(const Values& values, llvm::BasicBlock* from) const {
+    for (std::size_t k = 0; k < phis_.size(); ++k) phis_[k]->addIncoming(values[k], from);
+  }
+  Values values() const { return {phis_.begin(), phis_.end()}; }
+
+ private:
+  std::vector<llvm::PHINode*> phis_;
+};
+
 }  // namespace
 
 Emitter::Emitter(llvm::Function& function, Isa target)
@@ -254,28 +272,17 @@ Values Emitter::loop(V from, V to, std::int64_t step, const Values& starts,
   b.SetInsertPoint(head);
   llvm::PHINode* i = b.CreatePHI(i64, 2);
   i->addIncoming(from, before);
-  std::vector<llvm::PHINode*> phis;
-  Values carried;
-  for (V start : starts) {
-    phis.push_back(b.CreatePHI(start->getType(), 2));
-    phis.back()->addIncoming(start, before);
-    carried.push_back(phis.back());
-  }
-  const Values next = body(i, carried);
+  const Phis carried(b, starts, before);
+  const Values next = body(i, carried.values());
   V following = b.CreateAdd(i, number(step));
   llvm::BasicBlock* last = b.GetInsertBlock();
   i->addIncoming(following, last);
-  for (std::size_t k = 0; k < phis.size(); ++k) phis[k]->addIncoming(next[k], last);
+  carried.add(next, last);
   b.CreateCondBr(b.CreateICmpSLT(following, to), head, after);
   b.SetInsertPoint(after);
-  Values results;
-  for (std::size_t k = 0; k < starts.size(); ++k) {
-    llvm::PHINode* result = b.CreatePHI(starts[k]->getType(), 2);
-    result->addIncoming(starts[k], before);
-    result->addIncoming(next[k], last);
-    results.push_back(result);
-  }
-  return results;
+  const Phis results(b, starts, before);
+  results.add(next, last);
+  return results.values();
 }
 
 void Emitter::loop(V from, V to, std::int64_t step, const std::function<void(V)>& body) {
@@ -295,29 +302,18 @@ Values Emitter::for_each_bit(V bits, const Values& starts,
   b.SetInsertPoint(head);
   llvm::PHINode* left = b.CreatePHI(bits->getType(), 2);
   left->addIncoming(bits, before);
-  std::vector<llvm::PHINode*> phis;
-  Values carried;
-  for (V start : starts) {
-    phis.push_back(b.CreatePHI(start->getType(), 2));
-    phis.back()->addIncoming(start, before);
-    carried.push_back(phis.back());
-  }
+  const Phis carried(b, starts, before);
   V position = b.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, left, b.getTrue());
-  const Values next = body(b.CreateZExt(position, i64), carried);
+  const Values next = body(b.CreateZExt(position, i64), carried.values());
   V rest = b.CreateAnd(left, b.CreateSub(left, llvm::ConstantInt::get(bits->getType(), 1)));
   llvm::BasicBlock* last = b.GetInsertBlock();
   left->addIncoming(rest, last);
-  for (std::size_t k = 0; k < phis.size(); ++k) phis[k]->addIncoming(next[k], last);
+  carried.add(next, last);
   b.CreateCondBr(b.CreateICmpNE(rest, none), head, after);
   b.SetInsertPoint(after);
-  Values results;
-  for (std::size_t k = 0; k < starts.size(); ++k) {
-    llvm::PHINode* result = b.CreatePHI(starts[k]->getType(), 2);
-    result->addIncoming(starts[k], before);
-    result->addIncoming(next[k], last);
-    results.push_back(result);
-  }
-  return results;
+  const Phis results(b, starts, before);
+  results.add(next, last);
+  return results.values();
 }
 
 Values Emitter::when(V condition, const Values& otherwise, const std::function<Values()>& then) {
@@ -330,14 +326,9 @@ Values Emitter::when(V condition, const Values& otherwise, const std::function<V
   llvm::BasicBlock* last = b.GetInsertBlock();
   b.CreateBr(after);
   b.SetInsertPoint(after);
-  Values results;
-  for (std::size_t k = 0; k < otherwise.size(); ++k) {
-    llvm::PHINode* result = b.CreatePHI(otherwise[k]->getType(), 2);
-    result->addIncoming(otherwise[k], before);
-    result->addIncoming(given[k], last);
-    results.push_back(result);
-  }
-  return results;
+  const Phis results(b, otherwise, before);
+  results.add(given, last);
+  return results.values();
 }
 
 void Emitter::when(V condition, const std::function<void()>& then) {

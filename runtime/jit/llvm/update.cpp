@@ -5,17 +5,16 @@
 
 namespace relaxon::jit {
 
-Arithmetic arithmetic_of(const Update& o) {
-  if (o.u == Sender::Kind::real || o.v == Errors::Kind::real) return Arithmetic::reals;
-  if (o.v == Errors::Kind::signs) {
-    return o.u == Sender::Kind::signs  ? Arithmetic::signs
-           : o.u == Sender::Kind::pair ? Arithmetic::pair_senders
-                                       : Arithmetic::bytes;
-  }
-  return o.u == Sender::Kind::signs  ? Arithmetic::pair_errors
-         : o.u == Sender::Kind::pair ? Arithmetic::reals
-                                     : Arithmetic::byte_pairs;
-}
+UpdateParts::UpdateParts(Emitter& e, const Update& o)
+    : e_(e),
+      b_(e.b),
+      o_(o),
+      how_(arithmetic_of(o.u, o.v)),
+      step_(e, o.rule),
+      u_plus_(e.operand(5)),
+      u_minus_(e.operand(6)),
+      v_plus_(e.operand(7)),
+      v_minus_(e.operand(8)) {}
 
 V to_floats(Emitter& e, V words) { return e.b.CreateSIToFP(words, e.vector(e.f32, 16)); }
 

@@ -1,14 +1,26 @@
-// S of section 11: how the two sides' kinds decide its arithmetic, and what both weight layouts share.
+// S of section 11: what both weight layouts share.
 #pragma once
 
-#include "runtime/jit/llvm/emitter.hpp"
-#include "runtime/jit/operation.hpp"
+#include "runtime/jit/llvm/optimizer_step.hpp"
+#include "runtime/kernels/arithmetic.hpp"
 
 namespace relaxon::jit {
 
-/// Counts are exact integers; reals are one fused chain over samples.
-enum class Arithmetic : std::uint8_t { signs, pair_errors, pair_senders, bytes, byte_pairs, reals };
-Arithmetic arithmetic_of(const Update& o);
+/// What updates of both weight layouts begin with.
+class UpdateParts {
+ protected:
+  UpdateParts(Emitter& e, const Update& o);
+
+  static constexpr unsigned width = 16;
+  bool by_bytes() const { return how_ == Arithmetic::bytes || how_ == Arithmetic::byte_pairs; }
+
+  Emitter& e_;
+  llvm::IRBuilder<>& b_;
+  const Update& o_;
+  Arithmetic how_;
+  OptimizerStep step_;
+  V u_plus_, u_minus_, v_plus_, v_minus_;
+};
 
 V to_floats(Emitter& e, V words);
 /// Both counts of a two-valued side as one number, rounded as section 11 writes it.

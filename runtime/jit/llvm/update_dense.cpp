@@ -1,27 +1,13 @@
 // Correlation and step of dense weights, a sender's row at a time, receivers in the lanes.
-#include "runtime/jit/llvm/optimizer_step.hpp"
 #include "runtime/jit/llvm/update.hpp"
 
 namespace relaxon::jit {
 namespace {
 
-constexpr unsigned width = 16;
-
-class DenseUpdate {
+class DenseUpdate : UpdateParts {
  public:
   DenseUpdate(Emitter& e, const Update& o)
-      : e_(e),
-        b_(e.b),
-        o_(o),
-        how_(arithmetic_of(o)),
-        step_(e, o.rule),
-        stride_((o.receivers + 15) / 16 * 16) {
-    u_plus_ = e.operand(5);
-    u_minus_ = e.operand(6);
-    v_plus_ = e.operand(7);
-    v_minus_ = e.operand(8);
-    errors_ = e.operand(11);
-  }
+      : UpdateParts(e, o), stride_((o.receivers + 15) / 16 * 16), errors_(e.operand(11)) {}
 
   void run() {
     V erring = lay_out();
@@ -52,8 +38,6 @@ class DenseUpdate {
   V sample(V p, V lane, V k) {
     return e_.at(e_.f32, errors_, e_.scaled(e_.scaled(p, lanes, lane), stride_, k));
   }
-
-  bool by_bytes() const { return how_ == Arithmetic::bytes || how_ == Arithmetic::byte_pairs; }
 
   /// Whether there is any error at all.
   V lay_out() {
@@ -245,13 +229,8 @@ class DenseUpdate {
     return b_.CreateSelect(has(u_plus_), e_.real(pair ? o_.u_a : 1), minus);
   }
 
-  Emitter& e_;
-  llvm::IRBuilder<>& b_;
-  const Update& o_;
-  Arithmetic how_;
-  OptimizerStep step_;
   std::int64_t stride_;
-  V u_plus_, u_minus_, v_plus_, v_minus_, errors_;
+  V errors_;
 };
 
 }  // namespace

@@ -1,22 +1,13 @@
 // Correlation and step of sparse weights, a receiver's column at a time, entries in the lanes.
-#include "runtime/jit/llvm/optimizer_step.hpp"
 #include "runtime/jit/llvm/update.hpp"
 
 namespace relaxon::jit {
 namespace {
 
-constexpr unsigned width = 16;
-
-class SparseUpdate {
+class SparseUpdate : UpdateParts {
  public:
   SparseUpdate(Emitter& e, const Update& o)
-      : e_(e), b_(e.b), o_(o), how_(arithmetic_of(o)), step_(e, o.rule) {
-    offsets_ = e.operand(3);
-    sender_ = e.operand(4);
-    u_plus_ = e.operand(5);
-    u_minus_ = e.operand(6);
-    v_plus_ = e.operand(7);
-    v_minus_ = e.operand(8);
+      : UpdateParts(e, o), offsets_(e.operand(3)), sender_(e.operand(4)) {
     if (by_bytes()) spare_ = b_.CreateAlloca(e.vector(e.i32, width));
   }
 
@@ -157,8 +148,6 @@ class SparseUpdate {
                     : pair_sum(e_, sums[0], o_.u_a, sums[1], o_.u_b);
   }
 
-  bool by_bytes() const { return how_ == Arithmetic::bytes || how_ == Arithmetic::byte_pairs; }
-
   /// Sixteen senders from entry `i` on, as scalars. Those behind the column's last one may be others': they
   /// exist, too, and their lanes are left out in the end.
   Values scalar_senders(V i, V senders) {
@@ -290,12 +279,7 @@ class SparseUpdate {
     return b_.CreateSelect(has(u_plus_), e_.splat(e_.real(pair ? o_.u_a : 1), width), minus);
   }
 
-  Emitter& e_;
-  llvm::IRBuilder<>& b_;
-  const Update& o_;
-  Arithmetic how_;
-  OptimizerStep step_;
-  V offsets_, sender_, u_plus_, u_minus_, v_plus_, v_minus_, spare_ = nullptr;
+  V offsets_, sender_, spare_ = nullptr;
 };
 
 }  // namespace
