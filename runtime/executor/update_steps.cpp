@@ -82,9 +82,11 @@ Optimized optimized(const Step& step) {
   return {{step.inputs.begin(), step.inputs.begin() + n}, attributes};
 }
 
-/// Receivers of a sparse weight, senders of a dense one: what lies together.
+/// The receivers whose messages the part computes, too: their weights stay in its caches. Of a dense weight
+/// with few receivers some senders, instead.
 SparseWeight<float> share(SparseWeight<float> weight, ThreadPart part) { return part_of(weight, part); }
 DenseWeight<float> share(DenseWeight<float> weight, ThreadPart part) {
+  if (weight.receivers >= part.count * unit_block) return part_of(weight, part);
   weight.first_sender = weight.senders * part.index / part.count;
   weight.last_sender = weight.senders * (part.index + 1) / part.count;
   return weight;

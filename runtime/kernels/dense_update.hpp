@@ -21,7 +21,7 @@ class DenseCorrelation {
     lay_out();
   }
 
-  /// Whether there is any error at all.
+  /// Whether any of the receivers at hand errs.
   bool any() const { return any_; }
 
   /// Whether a sum of 0 is always +0.
@@ -69,6 +69,8 @@ class DenseCorrelation {
 
   bool one_panel() const { return in_.panels == 1; }
   std::int64_t receivers() const { return in_.weight.receivers; }
+  std::int64_t first() const { return in_.weight.begin; }
+  std::int64_t last() const { return in_.weight.end; }
   std::int64_t stride() const { return in_.weight.stride; }
 
   /// Masks of one panel, a word a receiver: of plane 0 or 1.
@@ -89,7 +91,8 @@ class DenseCorrelation {
 
   void lay_out() {
     for (std::int64_t p = 0; p < in_.panels; ++p) {
-      for (std::int64_t k = 0; k < stride(); ++k) {
+      // Behind the last receiver up to the end of its register.
+      for (std::int64_t k = first(); k < row_stride(last()); ++k) {
         const std::int64_t i = p * receivers() + k;
         const bool exists = k < receivers();
         any_ |= exists && erring_lanes(in_.v, i) != 0;
@@ -174,7 +177,7 @@ class DenseCorrelation {
   }
 
   void counted_row(std::int64_t j, float* s) const {
-    for (std::int64_t k = 0; k < receivers(); k += words) {
+    for (std::int64_t k = first(); k < last(); k += words) {
       store(s + k, how_ == Arithmetic::signs         ? sign_sum(j, k)
                    : how_ == Arithmetic::pair_errors ? pair_sum_of<true>(j, k)
                                                      : pair_sum_of<false>(j, k));
@@ -195,11 +198,11 @@ class DenseCorrelation {
   }
 
   [[gnu::always_inline]] void bytes(std::int64_t j, std::int64_t panels, float* s) const {
-    for (std::int64_t k = 0; k < receivers(); k += words) store(s + k, to_floats(byte_sum(j, panels, 0, k)));
+    for (std::int64_t k = first(); k < last(); k += words) store(s + k, to_floats(byte_sum(j, panels, 0, k)));
   }
 
   void byte_pairs(std::int64_t j, float* s) const {
-    for (std::int64_t k = 0; k < receivers(); k += words) {
+    for (std::int64_t k = first(); k < last(); k += words) {
       store(s + k, pair_sum(byte_sum(j, in_.panels, 0, k), in_.v.a, byte_sum(j, in_.panels, 1, k), in_.v.b));
     }
   }
@@ -220,15 +223,15 @@ class DenseCorrelation {
   }
 
   void reals(std::int64_t j, float* s) const {
-    for (std::int64_t k = 0; k < receivers(); k += words) store(s + k, Floats{});
+    for (std::int64_t k = first(); k < last(); k += words) store(s + k, Floats{});
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       float u[lanes];
       for (int lane = 0; lane < lanes; ++lane) u[lane] = sender_at(in_.u, p * in_.weight.senders + j, lane);
-      std::int64_t k = 0;
-      for (; k + chains * words <= receivers(); k += chains * words) {
+      std::int64_t k = first();
+      for (; k + chains * words <= last(); k += chains * words) {
         real_tile(u, p, k, s, std::make_index_sequence<chains>());
       }
-      for (; k < receivers(); k += words) real_tile(u, p, k, s, std::make_index_sequence<1>());
+      for (; k < last(); k += words) real_tile(u, p, k, s, std::make_index_sequence<1>());
     }
   }
 
@@ -242,10 +245,12 @@ class DenseCorrelation {
 template <class Step, class Progress, class Sum>
 [[gnu::always_inline]] inline void step_row(const Step& step, Parameters to, const DenseArguments& in,
                                             std::int64_t j, Progress& progress, Sum s_of) {
-  const std::int64_t receivers = in.weight.receivers, whole = receivers / words * words;
+  const std::int64_t begin = in.weight.begin, receivers = in.weight.end,
+                     whole = begin + (receivers - begin) / words * words;
   // The register with the weight that stays.
-  const std::int64_t fixed = in.fixed_diagonal && j < receivers ? j / words * words : -1;
-  for (std::int64_t k = 0; k < receivers; k += words) {
+  const bool stays = in.fixed_diagonal && j >= begin && j < receivers;
+  const std::int64_t fixed = stays ? j / words * words : -1;
+  for (std::int64_t k = begin; k < receivers; k += words) {
     const std::int64_t end = k <= fixed ? fixed : whole;
     step_registers(step, to, k, end, progress, s_of);
     k = k < end ? end : k;

@@ -357,6 +357,59 @@ TEST_CASE("parts of sparse updates are the same bits, and nothing else is writte
       });
 }
 
+TEST_CASE("receivers of dense updates are the same bits in parts, and nothing else is written", "[kernels]") {
+  for_each_update(
+      31, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v, int round) {
+        const bool square = round % 2 == 0;
+        const std::int64_t batch = draw.between(1, 50), K = draw.between(65, 200),
+                           d = square ? K : draw.between(1, 70), stride = row_stride(K);
+        const Sides sides(draw, u, v, batch, d, K, silence(round));
+        const auto scalars = random_scalars(draw, rule, draw.chance(0.5));
+        const Parameters before(draw, static_cast<std::size_t>(d * stride));
+        std::vector<float> scratch(static_cast<std::size_t>(update_scratch(u, v, panels_of(batch), stride)));
+        const auto run = [&](const Units& part, Parameters& p) {
+          return table.update_dense(
+              {rule,
+               scalars.data(),
+               sides.u,
+               sides.v,
+               panels_of(batch),
+               {p.w.data(), d, K, stride, part.begin, part.end},
+               {moments_of(rule) > 0 ? p.m.data() : nullptr, moments_of(rule) > 1 ? p.v.data() : nullptr},
+               square,
+               scratch.data()});
+        };
+        Parameters whole = before, parts = before;
+        const UpdateReport report = run(K, whole);
+        UpdateReport together{0, true};
+        for (const Units& part : random_parts(draw, K)) {
+          INFO("receivers " << part.begin << " to " << part.end << " of " << K);
+          Parameters made = before;
+          const UpdateReport own = run(part, made);
+          together = {std::max(together.growth, own.growth), together.finite && own.finite};
+          const auto splice = [&](const std::vector<float>& from, const std::vector<float>& rest,
+                                  std::vector<float>& to) {
+            for (std::size_t at = 0; at < from.size(); ++at) {
+              const auto k = static_cast<std::int64_t>(at) % stride;
+              if (part.begin <= k && k < part.end) {
+                to[at] = from[at];
+              } else {
+                REQUIRE(std::bit_cast<std::uint32_t>(from[at]) == std::bit_cast<std::uint32_t>(rest[at]));
+              }
+            }
+          };
+          splice(made.w, before.w, parts.w);
+          splice(made.m, before.m, parts.m);
+          splice(made.v, before.v, parts.v);
+        }
+        REQUIRE(same_bits(parts.w, whole.w));
+        REQUIRE(same_bits(parts.m, whole.m));
+        REQUIRE(same_bits(parts.v, whole.v));
+        REQUIRE(together.growth == report.growth);
+        REQUIRE(together.finite == report.finite);
+      });
+}
+
 TEST_CASE("bytes of senders picked by segment give the same weights", "[kernels]") {
   const FlushToZero mode;
   for (const Isa isa : available_isas()) {
