@@ -6,6 +6,7 @@
 #include "passes/plan/plan.hpp"
 #include "runtime/session.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/small_data.hpp"
 
 namespace relaxon {
 namespace {
@@ -115,21 +116,6 @@ TEST_CASE("an analysis needs a step and an image", "[analyze]") {
 
 namespace {
 
-/// Twelve images of four signs, three classes.
-Dataset small_data() {
-  Dataset data;
-  data.train.x = Tensor(DType::i8, {12, 4});
-  data.train.classes = Tensor(DType::i32, {12});
-  for (std::size_t i = 0; i < 48; ++i) data.train.x.data<std::int8_t>()[i] = i * i % 7 < 3 ? 1 : -1;
-  for (std::size_t i = 0; i < 12; ++i)
-    data.train.classes.data<std::int32_t>()[i] = static_cast<std::int32_t>(i % 3);
-  data.test = data.train;
-  data.classes = 3;
-  data.code = Tensor(DType::f32, {3, 3});
-  for (std::size_t i = 0; i < 9; ++i) data.code.data<float>()[i] = i % 4 == 0 ? 1.0f : -1.0f;
-  return data;
-}
-
 /// Two updates a batch, of edge 2-1 after the first phase and of the others after the second.
 NetworkFile file_with_partial_updates() {
   NetworkFile file;
@@ -146,7 +132,7 @@ NetworkFile file_with_partial_updates() {
 
 TEST_CASE("updates that name some edges are measured each where they stand", "[analyze]") {
   const NetworkFile file = file_with_partial_updates();
-  const Dataset data = small_data();
+  const Dataset data = testing::small_data();
   for (const Backend backend : {Backend::kernels, Backend::jit}) {
     if (!has_backend(backend)) continue;
     for (const int threads : {1, 2}) {
