@@ -8,7 +8,7 @@
 namespace relaxon {
 
 /// Instruction sets with kernels of their own, slowest first. avx2: AVX2, FMA, BMI1, BMI2, POPCNT; avx512:
-/// those and AVX-512 F, BW, DQ, VL, VPOPCNTDQ and VNNI (Ice Lake, Zen 4 and later).
+/// those and AVX-512 F, BW, DQ, VL, VPOPCNTDQ, VNNI and VBMI (Ice Lake, Zen 4 and later).
 enum class Isa : std::uint8_t { x86_64, avx2, avx512 };
 
 std::string_view name_of(Isa isa);

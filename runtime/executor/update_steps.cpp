@@ -1,5 +1,7 @@
 // Steps that learn: correlations and optimizer steps.
 #include <cmath>
+#include <mutex>
+#include <optional>
 
 #include "core/error.hpp"
 #include "runtime/executor/step.hpp"
@@ -88,8 +90,33 @@ DenseWeight<float> share(DenseWeight<float> weight, ThreadPart part) {
   return weight;
 }
 
+/// The segments of a pattern's senders, made again when the pattern is another one; for any thread.
+class Segments {
+ public:
+  /// Null where they don't pay.
+  const SenderSegments* of(const ColumnIndex& index) {
+    const auto entries = static_cast<std::int64_t>(index.sender.size());
+    if (!SenderSegments::pay(entries, index.senders, index.receivers)) return nullptr;
+    const std::lock_guard lock(mutex_);
+    if (index_ != &index) segments_.emplace(index.offsets, index.sender, index.senders);
+    index_ = &index;
+    return &*segments_;
+  }
+
+ private:
+  std::mutex mutex_;
+  const ColumnIndex* index_ = nullptr;
+  std::optional<SenderSegments> segments_;
+};
+
 /// Scratch memory of each part.
 using Scratch = std::vector<std::vector<float>>;
+
+float* reserve(Scratch& scratch, ThreadPart part, std::int64_t floats) {
+  std::vector<float>& own = scratch[static_cast<std::size_t>(part.index)];
+  if (static_cast<std::int64_t>(own.size()) < floats) own.resize(static_cast<std::size_t>(floats));
+  return own.data();
+}
 
 template <class Weight>
 UpdateArguments<Weight> arguments(Context& c, SlotId u, SlotId v, Weight weight, const Place& place,
@@ -101,10 +128,8 @@ UpdateArguments<Weight> arguments(Context& c, SlotId u, SlotId v, Weight weight,
   a.weight = share(weight, part);
   a.fixed_diagonal = fixed_diagonal(place);
   if (place.index) a.fixed = place.index->diagonal;
-  const std::int64_t floats = place.index ? 0 : update_scratch(a.u.kind, a.v.kind, a.panels, place.stride);
-  std::vector<float>& own = scratch[static_cast<std::size_t>(part.index)];
-  if (static_cast<std::int64_t>(own.size()) < floats) own.resize(static_cast<std::size_t>(floats));
-  a.scratch = own.data();
+  if (!place.index)
+    a.scratch = reserve(scratch, part, update_scratch(a.u.kind, a.v.kind, a.panels, place.stride));
   return a;
 }
 
@@ -150,6 +175,8 @@ class Update final : public SharedStep {
     a.scalars = c.place(scalars_).tensor->data<float>().data();
     a.moments[0] = optimized_.moment(c, 0);
     a.moments[1] = optimized_.moment(c, 1);
+    if (weight.index && a.u.kind == Sender::Kind::bytes) a.segments = segments_.of(*weight.index);
+    if (a.segments) a.scratch = reserve(scratch_, part, update_scratch(*a.segments));
     reports_[static_cast<std::size_t>(part.index)] = kernel(a);
   }
 
@@ -177,6 +204,7 @@ class Update final : public SharedStep {
   std::size_t statistics_ = 0;  // its place there
   Optimized optimized_;
   SlotId u_, v_, scalars_;
+  Segments segments_;
   Scratch scratch_;
   std::vector<UpdateReport> reports_;
 };

@@ -100,6 +100,22 @@ struct SenderIndex {
   const std::int32_t* entry;
 };
 
+/// Where the senders of compressed columns lie, for reading the values of a sample's senders by register: its
+/// units are cut into segments of 128.
+struct SenderSegments {
+  SenderSegments(std::span<const std::int32_t> offsets, std::span<const std::int32_t> sender,
+                 std::int64_t senders);
+
+  static constexpr std::int64_t segment = 128;
+  static std::int64_t segments_of(std::int64_t senders) { return (senders + segment - 1) / segment; }
+  /// Whether columns have enough entries in a segment for it to be worth the reading.
+  static bool pay(std::int64_t entries, std::int64_t senders, std::int64_t receivers);
+
+  std::int64_t segments;
+  std::vector<std::uint8_t> place;  // of each entry's sender in its segment, then padding
+  std::vector<std::uint8_t> count;  // [receiver][segment]: entries
+};
+
 /// How section 11 moves a weight; `scalars` as the IR op `apply` has them.
 enum class StepRule : std::uint8_t { sgd, momentum, nesterov, adam, adamw };
 
@@ -139,8 +155,9 @@ struct UpdateArguments {
   Weight weight;
   float* moments[2];                         // stored as the weight's entries; null if the rule has none
   bool fixed_diagonal;                       // dense: entries (k, k) never change
-  float* scratch;                            // dense: update_scratch floats
+  float* scratch;                            // update_scratch() floats, or with segments theirs
   std::span<const std::int32_t> fixed = {};  // sparse: the entries (k, k) if they never change, ascending
+  const SenderSegments* segments = nullptr;  // sparse, bytes: null if they don't pay
 };
 
 /// Floats of scratch memory that an update or correlation of a dense weight needs.
@@ -151,6 +168,12 @@ inline std::int64_t update_scratch(Sender::Kind u, Errors::Kind v, std::int64_t 
   // planes, and how many of each).
   const std::int64_t per_panel = real || both_pairs ? 16 : u == Sender::Kind::bytes ? 8 : 2;
   return (3 + per_panel * panels) * stride;
+}
+
+/// The same for a sparse weight with segments: a panel's samples side by side, and what two columns read.
+inline std::int64_t update_scratch(const SenderSegments& segments) {
+  const std::int64_t row = segments.segments * SenderSegments::segment;
+  return (64 + lanes * row + 2 * (row + 64)) / static_cast<std::int64_t>(sizeof(float));
 }
 
 struct KernelTable {

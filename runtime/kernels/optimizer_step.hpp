@@ -48,8 +48,9 @@ class Step {
   LaneSet<Words> decays_;
 };
 
-/// What the weights have done so far.
-template <StepRule rule>
+/// What the weights have done so far: how much their magnitudes grew, or, which takes fewer operations and
+/// says as much where decay is apart or small beside the step, by how much they changed.
+template <StepRule rule, bool takes_change = Step<rule>::is_adam>
 class Progress {
  public:
   /// `second` is Adam's v, never negative. Any other moment that isn't finite shows in its weight, and so
@@ -76,8 +77,6 @@ class Progress {
   }
 
  private:
-  // Of Adam, which moves weights by about its rate, decay or not, the change says as much as the growth.
-  static constexpr bool takes_change = Step<rule>::is_adam;
   static constexpr std::int32_t infinity = 0x7f800000;
 
   Floats growth_{};

@@ -121,7 +121,8 @@ class SparseCorrelation {
 /// end of all columns sender 0.
 class Senders {
  public:
-  Senders(const SparseWeight<float>& weight, std::int64_t entry) : senders_(weight.sender + entry) {
+  [[gnu::always_inline]] Senders(const SparseWeight<float>& weight, std::int64_t entry)
+      : senders_(weight.sender + entry) {
     const std::int64_t left = weight.offsets[weight.receivers] - entry;
     if (left >= words) return;
     for (int i = 0; i < words; ++i) own_[i] = i < left ? senders_[i] : 0;

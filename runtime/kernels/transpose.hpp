@@ -22,6 +22,65 @@ namespace {
   }
 }
 
+#if defined(__AVX512F__)
+
+/// Element [i][l] becomes [l][i]: neighbours are interleaved by words, then by pairs, then by quarters.
+[[gnu::always_inline]] inline void transpose(__m512i (&x)[16]) {
+  __m512i y[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
+    y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    x[i] = _mm512_unpacklo_epi64(y[i], y[i + 2]);
+    x[i + 1] = _mm512_unpackhi_epi64(y[i], y[i + 2]);
+    x[i + 2] = _mm512_unpacklo_epi64(y[i + 1], y[i + 3]);
+    x[i + 3] = _mm512_unpackhi_epi64(y[i + 1], y[i + 3]);
+  }
+  constexpr int even = 0x88, odd = 0xdd;
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    const int at = i / 4 * 8 + i % 4;
+    y[at] = _mm512_shuffle_i32x4(x[at], x[at + 4], even);
+    y[at + 4] = _mm512_shuffle_i32x4(x[at], x[at + 4], odd);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) {
+    x[i] = _mm512_shuffle_i32x4(y[i], y[i + 8], even);
+    x[i + 8] = _mm512_shuffle_i32x4(y[i], y[i + 8], odd);
+  }
+}
+
+/// Element [i][l] at from + i * from_stride + l becomes [l][i].
+[[gnu::always_inline]] inline void transpose_block(const std::int32_t* from, std::int64_t from_stride,
+                                                   std::int32_t* to, std::int64_t to_stride) {
+  __m512i x[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) x[i] = _mm512_loadu_si512(from + i * from_stride);
+  transpose(x);
+#pragma GCC unroll 16
+  for (int l = 0; l < 16; ++l) _mm512_storeu_si512(to + l * to_stride, x[l]);
+}
+
+/// The numbers of 16 units in 16 rows, by lane; they are known to fit.
+[[gnu::always_inline]] inline void transpose_rows(const std::int64_t* const (&rows)[16], std::int64_t first,
+                                                  std::int32_t* to) {
+  const __m512i low_words = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  __m512i x[16];
+#pragma GCC unroll 16
+  for (int lane = 0; lane < 16; ++lane) {
+    const std::int64_t* row = rows[lane] + first;
+    x[lane] = _mm512_permutex2var_epi32(_mm512_loadu_si512(row), low_words, _mm512_loadu_si512(row + 8));
+  }
+  transpose(x);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) _mm512_storeu_si512(to + i * lanes, x[i]);
+}
+
+#else
+
 /// Element [i][l] at from + i * from_stride + l becomes [l][i].
 [[gnu::always_inline]] inline void transpose_block(const std::int32_t* from, std::int64_t from_stride,
                                                    std::int32_t* to, std::int64_t to_stride) {
@@ -42,6 +101,8 @@ namespace {
     }
   }
 }
+
+#endif
 
 [[gnu::always_inline]] inline void transpose_block(const std::int64_t* from, std::int64_t from_stride,
                                                    std::int64_t* to, std::int64_t to_stride) {
@@ -68,31 +129,32 @@ void turn_fields(const T* from, Units units, std::int64_t panels, T* to) {
   }
 }
 
-/// The fields of 16 samples' rows of a table, by lane.
+/// The numbers of 16 units in 16 rows, by lane; they are known to fit.
+template <class T>
+[[gnu::always_inline]] inline void transpose_rows(const std::int64_t* const (&rows)[16], std::int64_t first,
+                                                  T* to) {
+  T block[16][16];
+  for (int lane = 0; lane < 16; ++lane) {
+    for (int i = 0; i < 16; ++i) block[lane][i] = static_cast<T>(rows[lane][first + i]);
+  }
+  transpose_block(&block[0][0], 16, to, lanes);
+}
+
+/// The fields of the samples' rows of a table, by lane.
 template <class T>
 void gather_fields(const std::int64_t* table, Units units, const std::int32_t* rows, std::int64_t batch,
                    T* out) {
-  for (std::int64_t p = 0; p < panels_of(batch); ++p, out += units.count * lanes) {
-    const std::int64_t left = batch - p * lanes;
-    const int used = static_cast<int>(left < lanes ? left : lanes);
-    for (std::int64_t k = units.begin; k < units.end; k += lanes) {
-      const std::int64_t n = units.end - k < lanes ? units.end - k : lanes;
-      T block[lanes][lanes] = {};
-      for (int lane = 0; lane < used; ++lane) {
-        const std::int64_t* row = table + rows[p * lanes + lane] * units.count + k;
-        if (n == lanes) {
-          for (int i = 0; i < lanes; ++i) block[lane][i] = static_cast<T>(row[i]);
-        } else {
-          for (std::int64_t i = 0; i < n; ++i) block[lane][i] = static_cast<T>(row[i]);
-        }
-      }
-      if (n == lanes) {
-        transpose_block(&block[0][0], lanes, out + k * lanes, lanes);
-        continue;
-      }
-      for (std::int64_t i = 0; i < n; ++i) {
-        for (int lane = 0; lane < lanes; ++lane) out[(k + i) * lanes + lane] = block[lane][i];
-      }
+  for (std::int64_t first = 0; first < batch; first += lanes, out += units.count * lanes) {
+    // Inactive lanes hold what the last sample's does.
+    const std::int64_t* row[lanes];
+    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+      const std::int64_t sample = first + lane < batch ? first + lane : batch - 1;
+      row[lane] = table + rows[sample] * units.count;
+    }
+    std::int64_t k = units.begin;
+    for (; k + lanes <= units.end; k += lanes) transpose_rows(row, k, out + k * lanes);
+    for (; k < units.end; ++k) {
+      for (std::int64_t lane = 0; lane < lanes; ++lane) out[k * lanes + lane] = static_cast<T>(row[lane][k]);
     }
   }
 }

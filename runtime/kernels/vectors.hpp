@@ -166,7 +166,14 @@ template <class V>
 [[gnu::always_inline]] inline __mmask16 is_zero(Floats a) {
   return _mm512_cmp_ps_mask(a, Floats{}, _CMP_EQ_OQ);
 }
+[[gnu::always_inline]] inline __mmask16 is_not_zero(Floats a) {
+  return _mm512_cmp_ps_mask(a, Floats{}, _CMP_NEQ_UQ);
+}
 [[gnu::always_inline]] inline Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+/// fma(a, b, c) in the lanes `where`, else c.
+[[gnu::always_inline]] inline Floats fma_where(__mmask16 where, Floats a, Floats b, Floats c) {
+  return _mm512_mask3_fmadd_ps(a, b, c, where);
+}
 [[gnu::always_inline]] inline Floats square_root(Floats x) { return _mm512_sqrt_ps(x); }
 [[gnu::always_inline]] inline Floats larger(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 [[gnu::always_inline]] inline Ints larger(Ints a, Ints b) {
@@ -273,6 +280,31 @@ template <class V>
 }
 
 #endif
+#endif
+
+/// Writes first + i for each lane i of `which` (0 or all bits); up to a register is written. Returns how
+/// many.
+[[gnu::always_inline]] inline int list_lanes(Ints which, std::int32_t first, std::int32_t* to) {
+#if defined(__AVX512F__)
+  const __mmask16 set = _mm512_movepi32_mask((__m512i)which);
+  const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(set, _mm512_add_epi32(lane, _mm512_set1_epi32(first))));
+  return __builtin_popcount(set);
+#else
+  int count = 0;
+  for (int lane = 0; lane < words; ++lane) {
+    to[count] = first + lane;
+    count -= which[lane];
+  }
+  return count;
+#endif
+}
+
+#if !defined(__AVX512F__)
+[[gnu::always_inline]] inline Words is_not_zero(Floats a) { return (Words)(a != Floats{}); }
+[[gnu::always_inline]] inline Floats fma_where(Words where, Floats a, Floats b, Floats c) {
+  return select(where, fma(a, b, c), c);
+}
 #endif
 
 [[gnu::always_inline]] inline Floats magnitude(Floats x) { return (Floats)((Words)x & 0x7fffffffu); }

@@ -357,6 +357,42 @@ TEST_CASE("parts of sparse updates are the same bits, and nothing else is writte
       });
 }
 
+TEST_CASE("bytes of senders picked by segment give the same weights", "[kernels]") {
+  const FlushToZero mode;
+  for (const Isa isa : available_isas()) {
+    Draw draw(29);
+    for (int round = 0; round < 60; ++round) {
+      const std::int64_t batch = draw.between(1, 16), d = draw.between(1, 600), K = draw.between(1, 400);
+      // From a few entries a segment to all 128.
+      const double density = round % 4 == 0 ? 1.0 : round % 4 == 1 ? 0.03 : 0.3;
+      INFO(name_of(isa) << " round " << round << " batch " << batch << " of " << d << " x " << K);
+      const SparseWeightCase weight(draw, d, K, density, false);
+      const Sides sides(draw, Sender::Kind::bytes, Errors::Kind::signs, batch, d, K, 0.9);
+      const std::vector<float> c{0.25f, draw.chance(0.5) ? 1e-3f : 0.0f};
+      Parameters actual(draw, weight.connections.entries()), expected = actual;
+      const Growth growth = plain_update(StepRule::sgd, c, sides, weight.entries, expected);
+
+      const SenderSegments segments(weight.connections.offsets, weight.connections.sender, d);
+      std::vector<float> scratch(static_cast<std::size_t>(update_scratch(segments)));
+      auto arguments = weight.arguments(StepRule::sgd, c, sides, K, actual);
+      arguments.segments = &segments;
+      arguments.scratch = scratch.data();
+      check(kernels(isa).update_sparse(arguments), growth, actual, expected);
+    }
+  }
+}
+
+TEST_CASE("segments pay where columns have several senders in each", "[kernels]") {
+  CHECK(SenderSegments::pay(784 * 2000 / 10, 784, 2000));
+  CHECK_FALSE(SenderSegments::pay(2000 * 2000 / 100, 2000, 2000));
+  const std::vector<std::int32_t> offsets{0, 3, 3, 5}, sender{0, 127, 128, 5, 300};
+  const SenderSegments segments(offsets, sender, 301);
+  CHECK(segments.segments == 3);
+  CHECK(segments.count == std::vector<std::uint8_t>{2, 1, 0, 0, 0, 0, 1, 0, 1});
+  CHECK(std::vector<int>(segments.place.begin(), segments.place.begin() + 5) ==
+        std::vector<int>{0, 127, 0, 5, 44});
+}
+
 TEST_CASE("columns without errors decay between others, but for their fixed entries", "[kernels]") {
   const FlushToZero mode;
   for (const Isa isa : available_isas()) {

@@ -144,11 +144,18 @@ void Emitter::store_block(V value, V base, V index, V i, std::int64_t count) {
   when(b.CreateNot(whole), part);
 }
 
-V Emitter::scratch(llvm::Type* type, unsigned count) {
+V Emitter::memory(llvm::Type* type, unsigned count) {
   const llvm::IRBuilderBase::InsertPointGuard guard(b);
   b.SetInsertPoint(&function_.getEntryBlock(), function_.getEntryBlock().getFirstInsertionPt());
   llvm::AllocaInst* memory = b.CreateAlloca(llvm::ArrayType::get(type, count));
   memory->setAlignment(llvm::Align(64));
+  return memory;
+}
+
+V Emitter::scratch(llvm::Type* type, unsigned count) {
+  auto* memory = llvm::cast<llvm::AllocaInst>(this->memory(type, count));
+  const llvm::IRBuilderBase::InsertPointGuard guard(b);
+  b.SetInsertPoint(memory->getNextNode());
   const unsigned bytes = count * type->getScalarSizeInBits() / 8;
   for (unsigned done = 0; done < bytes; done += std::min(64u, bytes - done))
     b.CreateAlignedStore(zeros(i8, std::min(64u, bytes - done)), at(i8, memory, number(done)),
@@ -261,6 +268,21 @@ V Emitter::active_lanes(V panel) {
   V left = smaller(b.CreateSub(batch, scaled(panel, lanes)), number(lanes));
   V bits = b.CreateSub(b.CreateShl(word(1), b.CreateTrunc(left, i32)), word(1));
   return b.CreateTrunc(bits, i16);
+}
+
+V Emitter::append_where(V words, V mask, V base, V count) {
+  auto* type = llvm::cast<llvm::FixedVectorType>(words->getType());
+  V bits = b.CreateBitCast(mask, b.getIntNTy(type->getNumElements()));
+  if (isa == Isa::avx512) {
+    V packed = b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_compress, {type},
+                                 {words, llvm::Constant::getNullValue(type), mask});
+    b.CreateAlignedStore(packed, at(i32, base, count), llvm::Align(4));
+    return b.CreateAdd(count, b.CreateZExt(popcount(bits), i64));
+  }
+  return for_each_bit(bits, {count}, [&](V lane, const Values& carried) -> Values {
+    store(b.CreateExtractElement(words, lane), at(i32, base, carried[0]));
+    return {b.CreateAdd(carried[0], number(1))};
+  })[0];
 }
 
 Values Emitter::loop(V from, V to, std::int64_t step, const Values& starts,

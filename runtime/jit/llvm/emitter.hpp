@@ -58,6 +58,8 @@ class Emitter {
   void store_block(V value, V base, V index, V i, std::int64_t count);
   /// Memory of the call's own, 0 at first, aligned as registers are.
   V scratch(llvm::Type* type, unsigned count);
+  /// The same with anything in it.
+  V memory(llvm::Type* type, unsigned count);
 
   // Registers.
   llvm::FixedVectorType* vector(llvm::Type* type, unsigned width) {
@@ -93,6 +95,10 @@ class Emitter {
   V subtract_where(V sum, V where, V x);
   /// The lanes of a panel that hold samples, as 16 bits.
   V active_lanes(V panel);
+
+  /// Stores the words of the lanes of `mask` (i1) side by side from base[count] on, where there is room for a
+  /// register, and returns how many are there then.
+  V append_where(V words, V mask, V base, V count);
 
   // Control.
   /// for (i = begin; i < end; i += step) carried = body(i, carried); what is carried in the end.

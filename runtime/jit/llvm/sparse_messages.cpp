@@ -171,51 +171,119 @@ void advance_receivers(Emitter& e, V first, V last, V up, V down, int factor, V 
   });
 }
 
+/// A change of senders through a sparse weight, as runtime/kernels/advance.hpp has it: whoever changed is
+/// listed first; few lanes of a sender move one at a time, more of them by the register.
+class SparseAdvance {
+ public:
+  SparseAdvance(Emitter& e, const AdvanceSparse& o)
+      : e_(e),
+        senders_(o.senders),
+        receivers_(o.receivers),
+        changed_(e.memory(e.i32, block + lanes)),
+        moves_(e.memory(e.vector(e.i32, 4), block * few_lanes)) {}
+
+  void emit() {
+    e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
+      fields_ = e_.at(e_.i32, e_.operand(9), e_.scaled(panel, receivers_ * lanes));
+      row_ = e_.scaled(panel, senders_);
+      e_.loop(e_.number(0), e_.number(senders_), block, [&](V first) {
+        V stop = e_.smaller(e_.b.CreateAdd(first, e_.number(block)), e_.number(senders_));
+        V count = list(first, stop);
+        V moving = e_.loop(e_.number(0), count, 1, {e_.number(0)}, [&](V i, const Values& carried) -> Values {
+          return {sender(e_.widened(e_.load(e_.i32, changed_, i)), carried[0])};
+        })[0];
+        e_.loop(e_.number(0), moving, 1, [&](V i) { move(i); });
+      });
+    });
+  }
+
+ private:
+  static constexpr unsigned block = 512, few_lanes = 2;
+
+  V mask(unsigned operand, V at) { return e_.load(e_.i16, e_.operand(operand), at); }
+
+  /// Lists the senders first .. stop - 1 that changed; how many.
+  V list(V first, V stop) {
+    V whole = e_.smaller(stop, e_.number(senders_ / lanes * lanes));
+    V count = e_.loop(first, whole, lanes, {e_.number(0)}, [&](V j, const Values& carried) -> Values {
+      V at = e_.b.CreateAdd(row_, j);
+      const auto differing = [&](unsigned a, unsigned c) {
+        return e_.b.CreateXor(e_.load_vector(e_.i16, lanes, e_.operand(a), at),
+                              e_.load_vector(e_.i16, lanes, e_.operand(c), at));
+      };
+      V any = e_.b.CreateICmpNE(e_.b.CreateOr(differing(5, 7), differing(6, 8)), e_.zeros(e_.i16, lanes));
+      V numbers = e_.b.CreateAdd(e_.iota(lanes), e_.splat(e_.b.CreateTrunc(j, e_.i32), lanes));
+      return {e_.append_where(numbers, any, changed_, carried[0])};
+    })[0];
+    if (senders_ % lanes == 0) return count;
+    // The last few are all taken for changed: that costs nothing but their masks.
+    V rest = e_.b.CreateSelect(e_.b.CreateICmpEQ(stop, e_.number(senders_)), e_.number(senders_ % lanes),
+                               e_.number(0));
+    return e_.loop(e_.number(0), rest, 1, {count}, [&](V i, const Values& carried) -> Values {
+      V j = e_.b.CreateAdd(e_.b.CreateTrunc(i, e_.i32), e_.word(senders_ / lanes * lanes));
+      e_.store(j, e_.at(e_.i32, changed_, carried[0]));
+      return {e_.b.CreateAdd(carried[0], e_.number(1))};
+    })[0];
+  }
+
+  /// Moves many lanes of sender j, or lists what few do; how many moves are listed then.
+  V sender(V j, V moving) {
+    auto& b = e_.b;
+    V at = b.CreateAdd(row_, j);
+    V from_plus = mask(5, at), from_minus = mask(6, at), to_plus = mask(7, at), to_minus = mask(8, at);
+    V differing = b.CreateOr(b.CreateXor(from_plus, to_plus), b.CreateXor(from_minus, to_minus));
+    V many = b.CreateICmpUGT(e_.popcount(differing), b.getInt16(few_lanes));
+    V first = e_.load(e_.i32, e_.operand(1), j), last = e_.load(e_.i32, e_.operand(2), j);
+    e_.when(many, [&] {
+      const Change c = change_of(e_, from_plus, from_minus, to_plus, to_minus);
+      const auto all = [&](V up, V down, int factor) {
+        e_.when(b.CreateICmpNE(b.CreateOr(up, down), b.getInt16(0)), [&] {
+          advance_receivers(e_, e_.widened(first), e_.widened(last), up, down, factor, fields_);
+        });
+      };
+      all(c.twice_up, c.twice_down, 2);
+      all(c.once_up, c.once_down, 1);
+    });
+    V left = b.CreateSelect(many, b.getInt16(0), differing);
+    return e_.for_each_bit(left, {moving}, [&](V lane, const Values& carried) -> Values {
+      V position = b.CreateTrunc(lane, e_.i32);
+      const auto bit = [&](V plane) {
+        return b.CreateAnd(b.CreateLShr(b.CreateZExt(plane, e_.i32), position), e_.word(1));
+      };
+      V amount =
+          b.CreateSub(b.CreateSub(bit(to_plus), bit(to_minus)), b.CreateSub(bit(from_plus), bit(from_minus)));
+      V move = e_.zeros(e_.i32, 4);
+      const Values parts{first, last, position, amount};
+      for (unsigned i = 0; i < 4; ++i) move = b.CreateInsertElement(move, parts[i], i);
+      e_.store(move, e_.at(e_.vector(e_.i32, 4), moves_, carried[0]));
+      return {b.CreateAdd(carried[0], e_.number(1))};
+    })[0];
+  }
+
+  /// One listed move: a sender's receivers in one lane.
+  void move(V i) {
+    auto& b = e_.b;
+    V parts = e_.load(e_.vector(e_.i32, 4), moves_, i);
+    const auto part = [&](unsigned p) { return b.CreateExtractElement(parts, p); };
+    V fields = e_.at(e_.i32, fields_, e_.widened(part(2)));
+    V amount = part(3);
+    e_.loop(e_.widened(part(0)), e_.widened(part(1)), 1, [&](V entry) {
+      V weight = e_.load(e_.i32, e_.operand(0), e_.widened(e_.load(e_.i32, e_.operand(4), entry)));
+      V to = e_.at(e_.i32, fields, e_.scaled(e_.widened(e_.load(e_.i32, e_.operand(3), entry)), lanes));
+      e_.store(b.CreateAdd(e_.load(e_.i32, to), b.CreateMul(weight, amount)), to);
+    });
+  }
+
+  Emitter& e_;
+  std::int64_t senders_, receivers_;
+  V changed_, moves_;
+  V fields_ = nullptr, row_ = nullptr;  // of the panel at work
+};
+
 }  // namespace
 
 void generate(Emitter& e, const AdvanceSparse& o) {
-  V firsts = e.operand(1), lasts = e.operand(2), from_plus = e.operand(5), from_minus = e.operand(6),
-    to_plus = e.operand(7), to_minus = e.operand(8), h = e.operand(9);
-  const auto sender = [&](V panel, V j) {
-    V at = e.scaled(panel, o.senders, j);
-    V fp = e.load(e.i16, from_plus, at), fm = e.load(e.i16, from_minus, at);
-    V tp = e.load(e.i16, to_plus, at), tm = e.load(e.i16, to_minus, at);
-    V differs = e.b.CreateOr(e.b.CreateXor(fp, tp), e.b.CreateXor(fm, tm));
-    e.when(e.b.CreateICmpNE(differs, e.b.getInt16(0)), [&] {
-      const Change c = change_of(e, fp, fm, tp, tm);
-      V first = e.widened(e.load(e.i32, firsts, j));
-      V last = e.widened(e.load(e.i32, lasts, j));
-      V fields = e.at(e.i32, h, e.scaled(panel, o.receivers * lanes));
-      const auto move = [&](V up, V down, int factor) {
-        e.when(e.b.CreateICmpNE(e.b.CreateOr(up, down), e.b.getInt16(0)),
-               [&] { advance_receivers(e, first, last, up, down, factor, fields); });
-      };
-      move(c.twice_up, c.twice_down, 2);
-      move(c.once_up, c.once_down, 1);
-    });
-  };
-  // Most senders stay as they are: blocks are looked at as a whole.
-  constexpr unsigned block = 32;
-  e.loop(e.number(0), e.panels, 1, [&](V panel) {
-    const std::int64_t whole = o.senders / block * block;
-    e.loop(e.number(0), e.number(whole), block, [&](V first) {
-      V at = e.scaled(panel, o.senders, first);
-      const auto differing = [&](V a, V c) {
-        return e.b.CreateXor(e.load_vector(e.i16, block, a, at), e.load_vector(e.i16, block, c, at));
-      };
-      V any = e.b.CreateOr(differing(from_plus, to_plus), differing(from_minus, to_minus));
-      any = e.b.CreateICmpNE(any, e.zeros(e.i16, block));
-      V bits = e.b.CreateBitCast(any, e.i32);
-      // As many turns as bits: each takes the lowest one away.
-      V turns = e.b.CreateZExt(e.popcount(bits), e.i64);
-      e.loop(e.number(0), turns, 1, {bits}, [&](V, const Values& left) -> Values {
-        V low = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, left[0], e.b.getTrue());
-        sender(panel, e.b.CreateAdd(first, e.b.CreateZExt(low, e.i64)));
-        return {e.b.CreateAnd(left[0], e.b.CreateSub(left[0], e.word(1)))};
-      });
-    });
-    if (whole < o.senders) e.loop(e.number(whole), e.number(o.senders), 1, [&](V j) { sender(panel, j); });
-  });
+  SparseAdvance(e, o).emit();
   e.finish(e.number(0));
 }
 
