@@ -141,17 +141,20 @@ void add_observations(PlanExplanation& explanation, const CountedSteps& counted,
 /// Lets a session train and evaluate by turns, in chunks.
 class Measurement {
  public:
-  Measurement(const NetworkFile& file, const Dataset& data, std::int64_t batch)
+  Measurement(const NetworkFile& file, const Dataset& data, std::int64_t batch, int threads)
       : stream_(file, data, batch),
         train_(labelled(data.train, data.code)),
         test_(labelled(data.test, data.code)),
         batch_(batch),
+        threads_(threads),
         test_batches_(data.test.images() / batch) {}
 
   void train(Session& session, std::int64_t batches) { session.train(train_, stream_.next(batches), batch_); }
-  /// How many of so many batches the test images give.
+  /// How many of so many batches the test images give; as many for each thread, where there are enough.
   std::int64_t evaluate(Session& session, std::int64_t batches) {
-    batches = std::min(batches, test_batches_);
+    batches = (batches + threads_ - 1) / threads_ * threads_;
+    if (batches > test_batches_)
+      batches = test_batches_ < threads_ ? test_batches_ : test_batches_ / threads_ * threads_;
     if (batches > 0) session.hits(test_, batches * batch_, batch_);
     return batches;
   }
@@ -159,7 +162,7 @@ class Measurement {
  private:
   BatchStream stream_;
   LabelledData train_, test_;
-  std::int64_t batch_, test_batches_;
+  std::int64_t batch_, threads_, test_batches_;
 };
 
 struct PlanTimes {
@@ -173,19 +176,29 @@ struct PlanTimes {
   }
 };
 
+bool shares_batches(const Plan& plan) {
+  return std::ranges::any_of(plan.steps, [](const Step& step) { return step.threads == Threads::samples; });
+}
+
 /// Explains a plan with the rates that a run has shown, then puts the run's times beside the estimates.
 PlanExplanation explained(const Plan& plan, const Planned& planned, const PlanTimes& measured,
-                          const std::map<std::string, std::int64_t>& iterations, Session& counting) {
+                          const std::map<std::string, std::int64_t>& iterations, Session& counting,
+                          int threads) {
   const PlanSizes sizes = sizes_of(plan, planned.options);
   const Target& target = planned.options.target;
-  if (measured.profiles.empty()) return explain(plan, sizes, target, default_rates(plan, iterations));
+  if (measured.profiles.empty())
+    return explain(plan, sizes, target, default_rates(plan, iterations), threads);
   std::int64_t batches = 0;
   for (const std::int64_t n : measured.batches) batches += n;
-  const Times times = median_times(plan, measured.profiles, measured.batches);
+  Times times = median_times(plan, measured.profiles, measured.batches);
+  if (threads > 1 && shares_batches(plan)) {
+    // What the first thread ran is its share of the batches.
+    for (Profile::StepTime& time : times) time.runs *= threads;
+  }
   for (const auto& [name, statistics] : counting.take_statistics()) {
     if (name != plan.name) continue;
     const CountedSteps counted(plan, statistics);
-    PlanExplanation e = explain(plan, sizes, target, measured_rates(counted, times, batches));
+    PlanExplanation e = explain(plan, sizes, target, measured_rates(counted, times, batches), threads);
     add_times(e, times, batches, target, clock_seconds());
     add_observations(e, counted, statistics);
     return e;
@@ -225,13 +238,15 @@ Explanation analyze(const NetworkFile& file, const Dataset& data, const AnalyzeO
   if (options.steps < 1) fail("steps: expected at least 1, found {}", options.steps);
   if (data.train.images() < 1) fail("number of train images: expected at least 1, found 0");
   const std::int64_t batch = std::min(file.data.batch_size, data.train.images());
-  const Target target = options.target ? *options.target : measured_target();
-  const Planned planned = plan_epochs(file.network, batch, target, {}, probes);
-  SessionOptions timed;
+  Target target = options.target ? *options.target : measured_target();
+  const int threads = options.compile.team ? options.compile.team->size() : 1;
+  if (options.compile.team) target.cores = threads;
+  const Planned planned = plan_epochs(file.network, batch, target, {options.compile.passes, {}}, probes);
+  SessionOptions timed = options.compile;
   timed.plan = planned.options;
   timed.profile = std::make_shared<Profile>();
   Session session(file.network, timed);
-  Measurement measurement(file, data, batch);
+  Measurement measurement(file, data, batch, threads);
   const auto keep = [](std::string_view, const std::vector<std::int64_t>&, const Tensor&) {};
   constexpr std::int64_t always = std::int64_t{1} << 62;
   const auto probe = [&](Session& probed) {
@@ -253,16 +268,23 @@ Explanation analyze(const NetworkFile& file, const Dataset& data, const AnalyzeO
     evaluate.take(*timed.profile, "evaluate", measurement.evaluate(session, steps));
   }
   SessionOptions counted;
+  counted.passes = options.compile.passes;
   counted.plan = planned.options;
   counted.statistics = true;
   Session counting(file.network, counted);
   probe(counting);
   counting.restore(session.edges());
   measurement.train(counting, options.looks);
-  PlanExplanation training = explained(planned.train, planned, train, planned.train_iterations, counting);
+  Explanation result{.target = target, .batch = batch, .train = {}, .evaluate = {}};
+  result.threads = threads;
+  result.backend = name_of(timed.backend);
+  result.train = explained(planned.train, planned, train, planned.train_iterations, counting, threads);
   measurement.evaluate(counting, options.looks);
-  return {target, batch, std::move(training),
-          explained(planned.evaluate, planned, evaluate, planned.evaluate_iterations, counting)};
+  result.evaluate =
+      explained(planned.evaluate, planned, evaluate, planned.evaluate_iterations, counting, threads);
+  add_left_out(result.train, planned.train, timed);
+  add_left_out(result.evaluate, planned.evaluate, timed);
+  return result;
 }
 
 }  // namespace relaxon

@@ -8,15 +8,17 @@
 namespace relaxon {
 
 struct AnalyzeOptions {
+  CompileOptions compile = {};  // kernels or jit, passes, a team of threads; its target and batch don't count
   std::optional<Target> target = {};  // that is planned for; default: this machine, measured
   std::int64_t after_steps = 500;     // training steps before anything is measured
   std::int64_t steps = 300;           // measured
   std::int64_t looks = 100;           // batches of which flips and silent units are counted
 };
 
-/// Trains `after_steps` batches, then times every step of the next ones and of as many evaluations, on one
-/// thread, and counts what happens in `looks` more. Estimates have the rates that were counted. Whole batches
-/// of the file's size. Times are medians over chunks of batches. Throws Error.
+/// Trains `after_steps` batches, then times every step of the next ones and of as many evaluations, and
+/// counts what happens in `looks` more. Estimates have the rates that were counted. Without a team it runs on
+/// one thread what is planned for all cores. Whole batches of the file's size. Times are medians over chunks
+/// of batches. Throws Error.
 Explanation analyze(const NetworkFile& file, const Dataset& data, const AnalyzeOptions& options = {},
                     const ExplainedProbes& probes = {});
 

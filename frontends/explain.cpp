@@ -10,6 +10,7 @@
 #include "ir/op_info.hpp"
 #include "passes/lower.hpp"
 #include "passes/plan/sharing.hpp"
+#include "runtime/jit/code.hpp"
 #include "runtime/session.hpp"
 
 namespace relaxon {
@@ -63,8 +64,14 @@ std::string name_of(const Plan& plan, const Step& step) {
 /// Collects the steps of one batch and what a faster plan would have done about them.
 class Explainer {
  public:
-  Explainer(const Plan& plan, const PlanSizes& sizes, const Target& target, std::vector<StepRates> rates)
-      : plan_(plan), sizes_(sizes), target_(target), model_(plan, sizes, target), rates_(std::move(rates)) {
+  Explainer(const Plan& plan, const PlanSizes& sizes, const Target& target, std::vector<StepRates> rates,
+            int threads)
+      : plan_(plan),
+        sizes_(sizes),
+        target_(target),
+        model_(plan, sizes, target),
+        rates_(std::move(rates)),
+        threads_(threads) {
     if (rates_.empty()) rates_ = default_rates(plan_);
     for_each_step(plan_.steps, [&](const Step& step, int) {
       positions_.emplace(&step, static_cast<std::int32_t>(positions_.size()));
@@ -119,7 +126,7 @@ class Explainer {
     e.position = positions_.at(&step);
     const StepRates& rates = rates_.at(static_cast<std::size_t>(e.position));
     e.estimated_runs = rates.runs;
-    e.estimated_us = rates.runs * model_.run_us(step, rates);
+    e.estimated_us = rates.runs * run_us(step, rates);
     e.choices = choices(step, rates);
     if (step.body.empty()) {
       const Cost cost = cost_of(plan_, step, sizes_);
@@ -127,6 +134,12 @@ class Explainer {
       e.bytes = cost.bytes;
     }
     return e;
+  }
+
+  /// One run where so many threads run the plan.
+  double run_us(const Step& step, const StepRates& rates) const {
+    if (step.threads == Threads::columns && threads_ > 1) return model_.shared_us(step, rates, threads_);
+    return model_.run_us(step, rates) / (by_samples_ ? threads_ : 1);
   }
 
   /// What the model has decided about a step.
@@ -212,6 +225,7 @@ class Explainer {
   const Target& target_;
   CostModel model_;
   std::vector<StepRates> rates_;
+  int threads_;
   bool by_samples_ = false;  // threads share the batches: nothing else to share
   std::map<const Step*, std::int32_t> positions_;
   PlanExplanation result_;
@@ -332,8 +346,16 @@ EstimateQuality estimate_quality(const Explanation& explanation) {
 }
 
 PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& target,
-                        std::vector<StepRates> rates) {
-  return Explainer(plan, sizes, target, std::move(rates)).run();
+                        std::vector<StepRates> rates, int threads) {
+  return Explainer(plan, sizes, target, std::move(rates), threads).run();
+}
+
+void add_left_out(PlanExplanation& explanation, const Plan& plan, const CompileOptions& compile) {
+  if (compile.backend != Backend::jit) return;
+  for (const std::string& step : jit::left_out(plan, compile.isa.value_or(best_isa()))) {
+    const std::size_t colon = step.find(": ");
+    explanation.not_done.push_back({"not generated: " + step.substr(0, colon), step.substr(colon + 2)});
+  }
 }
 
 Planned plan_epochs(const Network& network, std::int64_t batch, const Target& target,
@@ -354,17 +376,26 @@ Planned plan_epochs(const Network& network, std::int64_t batch, const Target& ta
 }
 
 Explanation explain(const Network& network, std::int64_t batch, const Target& target,
-                    const PassOptions& options, const ExplainedProbes& probes) {
-  const Planned p = plan_epochs(network, batch, target, options, probes);
+                    const CompileOptions& compile, const ExplainedProbes& probes) {
+  const Planned p = plan_epochs(network, batch, target, {compile.passes, {}}, probes);
+  const int threads = compile.team ? compile.team->size() : 1;
   const auto explained = [&](const Plan& plan, const std::map<std::string, std::int64_t>& iterations) {
-    return explain(plan, sizes_of(plan, p.options), target, default_rates(plan, iterations));
+    PlanExplanation e =
+        explain(plan, sizes_of(plan, p.options), target, default_rates(plan, iterations), threads);
+    add_left_out(e, plan, compile);
+    return e;
   };
-  return {target, batch, explained(p.train, p.train_iterations),
-          explained(p.evaluate, p.evaluate_iterations)};
+  return {target,
+          batch,
+          explained(p.train, p.train_iterations),
+          explained(p.evaluate, p.evaluate_iterations),
+          threads,
+          std::string(name_of(compile.backend))};
 }
 
 std::string to_text(const Explanation& e) {
   std::string text = fmt::format("target: {}\n", print(e.target));
+  text += fmt::format("backend: {}, {} thread{}\n", e.backend, e.threads, e.threads == 1 ? "" : "s");
   text += to_text("train", e.batch, e.train) + to_text("evaluate", e.batch, e.evaluate);
   const EstimateQuality quality = estimate_quality(e);
   if (quality.steps == 0) return text;
@@ -375,8 +406,9 @@ std::string to_text(const Explanation& e) {
 }
 
 nlohmann::ordered_json to_json(const Explanation& e) {
-  nlohmann::ordered_json json{
-      {"target", to_json(e.target)}, {"train", to_json(e.train)}, {"evaluate", to_json(e.evaluate)}};
+  nlohmann::ordered_json json{{"target", to_json(e.target)}, {"backend", e.backend},
+                              {"threads", e.threads},        {"batch", e.batch},
+                              {"train", to_json(e.train)},   {"evaluate", to_json(e.evaluate)}};
   const EstimateQuality quality = estimate_quality(e);
   if (quality.steps > 0) json["estimates"] = {{"steps", quality.steps}, {"within_2x", quality.within_two}};
   return json;

@@ -14,6 +14,7 @@
 #include "passes/plan/cost_model.hpp"
 #include "passes/plan/plan.hpp"
 #include "passes/probe.hpp"
+#include "runtime/program.hpp"
 
 namespace relaxon {
 
@@ -60,6 +61,8 @@ struct Explanation {
   Target target;
   std::int64_t batch = 1;
   PlanExplanation train, evaluate;
+  int threads = 1;  // that times are of
+  std::string backend{name_of(Backend::kernels)};
 };
 
 /// How many of the measured steps the model has estimated within a factor of 2.
@@ -72,9 +75,10 @@ EstimateQuality estimate_quality(const Explanation& explanation);
 std::vector<std::string> ops_of(const Step& step);
 
 /// What a plan does for each batch: the body of its epoch loop, or all of it if it has none. `rates` are
-/// those of its steps in the order they are printed (default: default_rates()).
+/// those of its steps in the order they are printed (default: default_rates()); times are those on so many
+/// threads.
 PlanExplanation explain(const Plan& plan, const PlanSizes& sizes, const Target& target,
-                        std::vector<StepRates> rates = {});
+                        std::vector<StepRates> rates = {}, int threads = 1);
 
 /// What is looked at as the network runs.
 struct ExplainedProbes {
@@ -92,9 +96,13 @@ struct Planned {
 Planned plan_epochs(const Network& network, std::int64_t batch, const Target& target,
                     const PassOptions& options = {}, const ExplainedProbes& probes = {});
 
-/// Explains both. Throws Error.
+/// Explains both, as `compile` has them made and run: by its backend (kernels or jit), after its passes, on
+/// its team (none: one thread); its target and batch don't count. Throws Error.
 Explanation explain(const Network& network, std::int64_t batch, const Target& target,
-                    const PassOptions& options = {}, const ExplainedProbes& probes = {});
+                    const CompileOptions& compile = {}, const ExplainedProbes& probes = {});
+
+/// What of a plan backend jit leaves to the kernels, and why.
+void add_left_out(PlanExplanation& explanation, const Plan& plan, const CompileOptions& compile);
 
 std::string to_text(const Explanation& explanation);
 

@@ -8,7 +8,8 @@
 
 namespace relaxon {
 
-/// Filled by programs of one thread as they run; not for several threads.
+/// Filled by programs as they run, not by two at once. Times are those of the first thread, waiting for the
+/// others included; of batches that threads share out it runs its share.
 struct Profile {
   struct StepTime {
     std::int64_t runs = 0;

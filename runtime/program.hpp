@@ -82,7 +82,7 @@ struct CompileOptions {
   std::optional<Isa> isa = {};            // default: the fastest of this machine
   std::shared_ptr<ThreadTeam> team = {};  // default: the caller's thread alone
   bool statistics = false;                // count what happens
-  std::shared_ptr<Profile> profile = {};  // without a team: time each step
+  std::shared_ptr<Profile> profile = {};  // time each step
   jit::CodeCache cache{code_cache_folder()};
   PlanOptions plan = {};  // what plans are made for; the team's threads replace its cores
   std::shared_ptr<jit::Library> library = {};  // functions that programs share; default: none do

@@ -13,9 +13,6 @@
 namespace relaxon {
 namespace {
 
-/// Evaluation results don't depend on it; large enough that the work of a batch dominates its bookkeeping.
-constexpr std::int64_t evaluation_batch = 256;
-
 class Stopwatch {
  public:
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }

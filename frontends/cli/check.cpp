@@ -8,40 +8,46 @@
 #include "frontends/cli/command.hpp"
 #include "frontends/cli/options.hpp"
 #include "frontends/cli/output.hpp"
+#include "runtime/program.hpp"
 
 namespace relaxon::cli {
 namespace {
 
 struct CheckCommand {
   NetworkOptions network;
-  std::string backend = "kernels", against = "interpreter";
+  std::string backend{name_of(fastest_backend())}, against = "interpreter";
   std::string passes = "default", against_passes = "default";
   std::int64_t steps = 2;
 };
 
-CompileOptions options_of(const std::string& backend, const std::string& passes) {
-  RunOptions run;
-  run.backend = backend;
-  run.passes = passes;
-  return run.compile_options();
+/// How one of the two runs; the names are those of its options.
+CompileOptions options_of(const std::string& backend_option, const std::string& backend,
+                          const std::string& passes_option, const std::string& passes) {
+  CompileOptions options;
+  options.backend = available_backend(backend_option, backend);
+  options.passes = passes_named(passes_option, passes);
+  options.plan.target = TargetOption{}.target();
+  return options;
 }
 
 /// What the two are called where they differ.
-std::string name_of(const std::string& backend, const std::string& passes) {
+std::string label_of(const std::string& backend, const std::string& passes) {
   return passes == "default" ? backend : fmt::format("{} with passes {}", backend, passes);
 }
 
 int check(const CheckCommand& command) {
-  const CompileOptions first_options = options_of(command.backend, command.passes);
-  const CompileOptions second_options = options_of(command.against, command.against_passes);
+  CompileOptions first_options = options_of("--backend", command.backend, "--opt", command.passes);
+  CompileOptions second_options =
+      options_of("--against", command.against, "--against-opt", command.against_passes);
   const NetworkFile file = command.network.load();
+  first_options.plan.batch = second_options.plan.batch = file.data.batch_size;
   const Dataset data = load_data(file, command.network.file);
   Session first(file.network, first_options), second(file.network, second_options);
   const std::int64_t batch = std::min(file.data.batch_size, data.train.images());
   BatchStream stream(file, data, batch);
   const CheckResult result = relaxon::check(first, second, data, stream, batch, command.steps);
-  const std::string a = name_of(command.backend, command.passes);
-  const std::string b = name_of(command.against, command.against_passes);
+  const std::string a = label_of(command.backend, command.passes);
+  const std::string b = label_of(command.against, command.against_passes);
   if (result.difference) {
     print_line(to_string(*result.difference, a, b));
     return exit_bad_input;

@@ -22,8 +22,9 @@ struct EvaluateOptions {
 };
 
 int evaluate(const EvaluateOptions& options) {
-  const CompileOptions compile_options = options.run.compile_options();
+  CompileOptions compile_options = options.run.compile_options();
   const NetworkFile file = options.network.load();
+  compile_options.plan.batch = evaluation_batch;
   Session session(file.network, compile_options);
   if (!options.checkpoint.empty()) restore(session, load_checkpoint(options.checkpoint), options.checkpoint);
   const Dataset data = load_data(file, options.network.file, options.run.thread_count());

@@ -8,7 +8,6 @@
 #include "frontends/cli/options.hpp"
 #include "frontends/cli/output.hpp"
 #include "frontends/compile_report.hpp"
-#include "runtime/target.hpp"
 
 namespace relaxon::cli {
 namespace {
@@ -16,8 +15,8 @@ namespace {
 struct ExplainOptions {
   NetworkOptions network;
   ProbeOptions probes;
-  TargetOption target;
-  bool json = false, analyze = false, compile_report = false;
+  RunOptions run;
+  bool analyze = false, compile_report = false;
   std::int64_t after_steps = AnalyzeOptions{}.after_steps, steps = AnalyzeOptions{}.steps;
 };
 
@@ -27,30 +26,44 @@ std::vector<Probe> file_probes(const std::vector<ProbeFile>& files) {
   return probes;
 }
 
-/// What a training and an evaluation compile, by backend jit where this build has it.
-int report_compilation(const ExplainOptions& options, const NetworkFile& file, const Target& target) {
-  SessionOptions how;
-  how.backend = has_backend(Backend::jit) ? Backend::jit : Backend::kernels;
-  how.plan.target = target;
+/// What a training and an evaluation compile.
+int report_compilation(const ExplainOptions& options, const NetworkFile& file, CompileOptions how) {
   how.plan.batch = file.data.batch_size;
   Session session(file.network, how);
   session.prepare();
   const CompileReport& report = session.compile_report();
-  print_out(options.json ? to_json(report).dump() + "\n" : to_text(report));
+  print_out(options.run.json ? to_json(report).dump() + "\n" : to_text(report));
   return exit_done;
 }
 
+/// Plans are made for the cores there are and timed on one thread, unless --threads says for and on how many.
+CompileOptions compile_options(const RunOptions& run) {
+  CompileOptions options = run.compile_options();
+  if (options.backend == Backend::interpreter)
+    throw UsageError("--backend: the interpreter runs no plan; expected kernels or jit");
+  if (!run.threads) options.team = nullptr;
+  return options;
+}
+
 int explain(const ExplainOptions& options) {
+  const CompileOptions how = compile_options(options.run);
   const NetworkFile file = options.network.load();
+  if (options.compile_report) return report_compilation(options, file, how);
   const ExplainedProbes probes{options.probes.values(file, false), file_probes(file.probes.evaluation)};
-  const std::optional<Target> chosen = options.target.chosen();
-  if (options.compile_report) return report_compilation(options, file, chosen.value_or(host_target()));
-  const Explanation explanation =
-      options.analyze
-          ? analyze(file, load_data(file, options.network.file),
-                    {.target = chosen, .after_steps = options.after_steps, .steps = options.steps}, probes)
-          : relaxon::explain(file.network, file.data.batch_size, chosen.value_or(host_target()), {}, probes);
-  print_out(options.json ? to_json(explanation).dump() + "\n" : to_text(explanation));
+  Explanation explanation;
+  if (options.analyze) {
+    explanation = analyze(file, load_data(file, options.network.file, options.run.thread_count()),
+                          {.compile = how,
+                           .target = options.run.target.chosen(),
+                           .after_steps = options.after_steps,
+                           .steps = options.steps},
+                          probes);
+  } else {
+    Target target = how.plan.target;
+    if (options.run.threads) target.cores = options.run.thread_count();
+    explanation = relaxon::explain(file.network, file.data.batch_size, target, how, probes);
+  }
+  print_out(options.run.json ? to_json(explanation).dump() + "\n" : to_text(explanation));
   return exit_done;
 }
 
@@ -62,7 +75,6 @@ Command add_explain(CLI::App& app) {
   const auto options = std::make_shared<ExplainOptions>();
   options->network.add_to(*parser);
   options->probes.add_to(*parser, false);
-  options->target.add_to(*parser);
   parser->add_flag("--analyze", options->analyze, "Run it: measured times, flips, skipped columns");
   constexpr std::int64_t most = 1'000'000;
   expect_integer(*parser->add_option("--after-steps", options->after_steps, "Batches trained before")
@@ -72,7 +84,7 @@ Command add_explain(CLI::App& app) {
                  most);
   parser->add_flag("--compile-report", options->compile_report,
                    "Instead: what is compiled or comes from the cache, the time of each stage, and why");
-  parser->add_flag("--json", options->json, "Print one JSON object");
+  options->run.add_to(*parser, "plan for the cores there are, measure on one");
   return {parser, [options] { return explain(*options); }};
 }
 

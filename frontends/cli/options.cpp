@@ -63,15 +63,15 @@ Target TargetOption::target() const {
   return found ? *found : host_target();
 }
 
-void RunOptions::add_to(CLI::App& parser) {
+void RunOptions::add_to(CLI::App& parser, const std::string& default_threads) {
   parser.add_option("--backend", backend, "What runs the network: interpreter, kernels or jit")
       ->type_name("B")
       ->capture_default_str();
   parser.add_option("--opt", passes, "Passes: default, none, a list a,b or default,-a")
       ->type_name("PASSES")
       ->capture_default_str();
-  CLI::Option* count =
-      parser.add_option("--threads", threads, "Most threads to use (default: the cores there are)");
+  CLI::Option* count = parser.add_option("--threads", threads,
+                                         fmt::format("Most threads to use (default: {})", default_threads));
   expect_integer(*count, 1, 1024);
   target.add_to(parser);
   parser.add_flag("--json", json, "Print JSON, one object a line");

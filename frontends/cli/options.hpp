@@ -50,7 +50,8 @@ struct RunOptions {
   std::optional<std::int64_t> threads;
   bool json = false;
 
-  void add_to(CLI::App& parser);
+  /// --backend, --opt, --threads, --target, --json; the help says what --threads is by default.
+  void add_to(CLI::App& parser, const std::string& default_threads = "the cores there are");
   /// Throws UsageError for an unknown backend or pass.
   CompileOptions compile_options() const;
   /// Threads that --threads asks for, or the cores there are; the interpreter has one.

@@ -39,8 +39,9 @@ void leave(const ProbeCommand& command, const AnalysisTable& table) {
 }
 
 int probe(const ProbeCommand& command) {
-  const CompileOptions compile_options = command.run.compile_options();
+  CompileOptions compile_options = command.run.compile_options();
   const NetworkFile file = command.network.load();
+  compile_options.plan.batch = file.data.batch_size;
   Session session(file.network, compile_options);
   if (!command.checkpoint.empty()) restore(session, load_checkpoint(command.checkpoint), command.checkpoint);
   const Dataset data = load_data(file, command.network.file, command.run.thread_count());

@@ -162,6 +162,21 @@ class Drawing {
     for (const OutlineStep& s : list) s.region ? region(s, depth) : plain(s, depth);
   }
 
+  /// What the text says of a step beside names and operands, line by line.
+  static std::string details(const OutlineStep& s) {
+    std::vector<std::string> lines;
+    const auto add = [&](std::string_view what, std::string_view text) {
+      if (!text.empty()) lines.push_back(fmt::format("{}{}", what, text));
+    };
+    add("", fmt::format("{}", fmt::join(s.types, ", ")));
+    add("", s.attributes);
+    add("covers ", s.covers);
+    add("threads ", s.threads);
+    add("whole from ", s.whole_from > 0 ? fmt::format("{}", s.whole_from) : "");
+    add("", s.why);
+    return fmt::format("{}", fmt::join(lines, "\n"));
+  }
+
   void plain(const OutlineStep& s, int depth) {
     const std::string id = fmt::format("n{}", nodes_);
     for (const std::string& operand : s.operands) edge(operand, id);
@@ -172,10 +187,7 @@ class Drawing {
     hoisted = hoisted && std::ranges::any_of(s.results, [&](const auto& r) { return read_.contains(r); });
     if (hoisted) more += ", peripheries=2";
     if (!s.fused.empty()) more += ", penwidth=2.5, color=\"#333333\"";
-    std::string tooltip = fmt::format("{}", fmt::join(s.types, ", "));
-    for (const std::string* part : {&s.attributes, &s.why})
-      tooltip += part->empty() ? "" : fmt::format("{}{}", tooltip.empty() ? "" : "\n", *part);
-    node(depth, s.results.empty() ? id : s.results[0], label, style_of(s), more, tooltip);
+    node(depth, s.results.empty() ? id : s.results[0], label, style_of(s), more, details(s));
     for (const std::string& result : s.results) source_[result] = id;
   }
 
@@ -192,12 +204,12 @@ class Drawing {
     line(depth, fmt::format("subgraph cluster_{} {{", clusters_++));
     line(depth + 1,
          fmt::format("graph [label={}, labelloc=t, fontsize=11, style={}, color=\"{}\", bgcolor=\"{}\", "
-                     "penwidth={}]",
+                     "penwidth={}, tooltip={}]",
                      quoted(title(s)), fused ? "\"bold\"" : "\"rounded\"", fused ? "#333333" : "#3b6ea5",
                      fused                  ? "#ffffff"
                      : s.op == OpKind::scan ? "#f2f7fc"
                                             : "#fcfcfc",
-                     fused ? 2.5 : 1.2));
+                     fused ? 2.5 : 1.2, quoted(details(s))));
     if (!s.index.empty()) node(depth + 1, s.index, s.index + "\nindex of the batch", data_style, "", "");
     std::vector<std::string> carried;
     for (const OutlineStep::Carry& c : s.carries) {

@@ -36,6 +36,7 @@ Json to_json(const OutlineStep& s, bool planned) {
   if (s.edge) step["edge"] = to_string(*s.edge);
   add_list(step, "fused", s.fused);
   add_list(step, "threads", s.threads);
+  if (s.whole_from > 0) step["whole_from"] = s.whole_from;
   add_list(step, "covers", s.covers);
   add_list(step, "why", s.why);
   if (!s.region) return step;

@@ -159,6 +159,7 @@ class PlanOutline {
     s.covers = step.covers;
     s.why = step.why;
     if (step.threads != Threads::one) s.threads = name_in(threads_names, step.threads);
+    s.whole_from = step.whole_from;
     if (has_body(step.kernel)) add_region(s, step);
     return s;
   }

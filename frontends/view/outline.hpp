@@ -24,6 +24,7 @@ struct OutlineStep {
   std::vector<std::string> fused;  // the ops that a step computes in one go, if there are several
   std::string covers, why;         // of a step
   std::string threads;             // of a step that several threads share
+  std::int64_t whole_from = 0;     // of a follow: Step::whole_from
 
   // scan, for and fuse only.
   struct Carry {

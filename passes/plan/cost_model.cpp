@@ -47,18 +47,19 @@ class StepTime {
   double alone(const StepRates& rates) const {
     constexpr double call = 25;
     if (step_.kernel == Kernel::follow || step_.kernel == Kernel::advance) return call + scan_ns();
+    if (step_.kernel == Kernel::zero) return call;  // reads nothing
     return call + misses() / std::max(rates.runs, 1.0);
   }
 
   double work(const StepRates& rates) const {
     switch (step_.kernel) {
-      case Kernel::zero: return slot_bytes(step_.outputs[0]) / rate_of(step_.outputs[0], target_.l2_rate);
+      case Kernel::zero: return slot_bytes(step_.outputs[0]) / weight_rate();
       case Kernel::copy:
       case Kernel::load:
       case Kernel::store:
         return 2 * slot_bytes(step_.outputs[0]) / rate_of(step_.outputs[0], target_.l2_rate);
       case Kernel::turn: return cycles(0.4 * values(out()));
-      case Kernel::slice: return cycles(100 + samples_) + (misses() > 0 ? target_.latency / 2 : 0);
+      case Kernel::slice: return cycles(100 + samples_) + 2 * misses();
       case Kernel::take_row: return cycles(120);
       case Kernel::gather_index: return cycles(300 + 2 * samples_) + (shuffled_ ? 1.5 * target_.latency : 0);
       case Kernel::gather: return gather();
@@ -68,7 +69,7 @@ class StepTime {
       case Kernel::advance:
       case Kernel::follow: return carried(rates);
       case Kernel::to_fields:
-      case Kernel::affine: return 8 * values(out()) / (0.8 * target_.l2_rate);
+      case Kernel::affine: return 4 * values(out()) / 0.8 * (1 / target_.l2_rate + 1 / weight_rate());
       case Kernel::to_reals: return cycles((by_sample(step_.inputs[0]) ? 16 : 3) * values(out()));
       case Kernel::sum: return sum(0.4);
       case Kernel::sign: return sum(0.12);
@@ -178,7 +179,7 @@ class StepTime {
     const double added = (samples_ * d / 2 + panels() * d) * registers;
     const double fetched = 4 * d * ceil_to(k, panel);
     const double arrival = fetched > static_cast<double>(target_.l2) / 2 ? fetched / weight_rate() : 0;
-    return std::max(adds(added), added * 4 * floats_ / target_.l1_rate) + arrival;
+    return std::max({adds(added), added * 4 * floats_ / target_.l1_rate, arrival});
   }
 
   /// What one changed sender costs: of a sample, or of a panel in which `together` samples change at once.
@@ -265,7 +266,7 @@ class StepTime {
     if (by_columns(0)) return update_columns(rates, u);
     const double rows = senders(0), registers = ceil_to(receivers(0), panel) / floats_;
     const bool in_registers =
-        storage(u) == Storage::signs && storage(u + 1) == Storage::signs && panels() == 1;
+        storage(u) == Storage::signs && storage(u + 1) != Storage::reals && panels() == 1;
     const double correlation = correlation_cycles(u);
     const double step = rows * registers * (cycles(correlation) + fmas(step_fmas()));
     return std::max(step, parameters_ns(1)) + cycles(rows * (in_registers ? 12 : 70));
@@ -302,7 +303,9 @@ class StepTime {
       return from == to ? 0 : 2 * slot_bytes(to) / std::min(target_.l2_rate, target_.rate(slot_bytes(to)));
     };
     for (std::size_t c = 0; c < step_.outputs.size(); ++c) {
-      ns += moved(step_.inputs[c + 1], step_.outputs[c]);
+      // Nobody has touched a start since it was made, mostly in the batch before.
+      if (step_.inputs[c + 1] != step_.outputs[c])
+        ns += slot_bytes(step_.outputs[c]) * (1 / target_.l2_rate + 1 / weight_rate());
       // States that change are compared, too.
       ns += 2 * rates.iterations * moved(step_.yielded[c], step_.outputs[c]);
     }

@@ -62,7 +62,8 @@ KernelChoice take_kernel(const Graph& graph, const Op& op) {
   if (table.elem == Elem::i32 && table.rank() == 1 && !one_row) return {Kernel::gather_index, "indices"};
   if (one_row && table.elem == Elem::f32 && table.rank() == 2) return {Kernel::take_row, "step scalars"};
   const bool stored_rows = table.rank() >= 2 && table.elem != Elem::i64 && table.elem != Elem::i32;
-  if (!one_row && stored_rows) return {Kernel::gather, "rows turn batch-innermost on the way"};
+  if (!one_row && stored_rows && has_batch(graph.type(op.results[0])))
+    return {Kernel::gather, "rows turn batch-innermost on the way"};
   return reference("no kernel for such a table");
 }
 

@@ -146,7 +146,8 @@ struct PlanOptions {
   std::map<std::string, std::int64_t> entries = {};  // connections, by the pattern's name; others: a tenth
 };
 
-/// Plans an optimised graph. Throws Error if the graph isn't one.
+/// Plans an optimised graph and verifies the plan (passes/plan/verify.hpp). Throws Error if the graph isn't
+/// one.
 Plan make_plan(const Graph& graph, const PlanOptions& options = {});
 
 /// The target of a margin step: of its inputs, after the messages if these are summed on the way, else before

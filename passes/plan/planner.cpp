@@ -13,6 +13,7 @@
 #include "passes/plan/liveness.hpp"
 #include "passes/plan/plan.hpp"
 #include "passes/plan/sharing.hpp"
+#include "passes/plan/verify.hpp"
 
 namespace relaxon {
 namespace {
@@ -85,12 +86,33 @@ class Planner {
   SlotId in_storage(ValueId v, Storage wanted, std::string_view why, std::vector<Step>& steps) {
     const Slot from = plan_.slot(slot(v));
     if (from.storage == wanted) return slot(v);
+    if (from.storage != Storage::tensor && wanted == Storage::reals) return as_numbers(slot(v), why, steps);
     const SlotId to = new_slot(from.type, wanted, from.name);
     const bool turned = holds_fields(from.storage) && holds_fields(wanted);
     transfer(turned                      ? Kernel::turn
              : wanted == Storage::tensor ? Kernel::store
                                          : Kernel::load,
              slot(v), to, why, steps);
+    return to;
+  }
+
+  /// Values of few kinds as float32: 1 x + 0.
+  SlotId as_numbers(SlotId from, std::string_view why, std::vector<Step>& steps) {
+    const auto make = [&](Kernel kernel, OpKind op, Attributes attributes, SlotId to) -> Step& {
+      transfer(kernel, from, to, why, steps);
+      steps.back().op = op;
+      steps.back().attributes = std::move(attributes);
+      return steps.back();
+    };
+    std::vector<SlotId> inputs{from};
+    for (const float factor : {1.0f, 0.0f}) {
+      inputs.push_back(new_slot(make_type(Elem::f32, {}), Storage::tensor, fmt::format("{}", factor)));
+      make(Kernel::reference, OpKind::constant, ConstantAttributes{Elem::f32, factor, 0}, inputs.back())
+          .inputs = {};
+    }
+    const Slot& few = plan_.slot(from);
+    const SlotId to = new_slot(make_type(Elem::f32, few.type.dims), Storage::reals, few.name);
+    make(Kernel::affine, OpKind::affine, {}, to).inputs = std::move(inputs);
     return to;
   }
 
@@ -167,7 +189,7 @@ class Planner {
     const KernelChoice choice = choose_kernel(graph_, op);
     std::vector<SlotId> inputs = slots(op.operands);
     if (choice.kernel == Kernel::exact) inputs[1] = fixed_.at(op.operands[1]);
-    if (choice.kernel == Kernel::gather)
+    if (choice.kernel == Kernel::gather || choice.kernel == Kernel::take_row)
       inputs[0] = in_storage(op.operands[0], Storage::tensor, "rows of a table", steps);
     Step& step = add(steps, choice.kernel, op, choice.why);
     step.inputs = std::move(inputs);
@@ -205,7 +227,9 @@ class Planner {
 
   /// The slot that op may overwrite in place of an operand, or a copy of it.
   SlotId overwritable(OpId id, ValueId operand, ValueId result, std::vector<Step>& steps) {
-    if (last_uses_.dies_at(operand, id)) return slots_[index(result)] = slot(operand);
+    const std::vector<ValueId>& all = graph_.op(id).operands;
+    const bool once = std::count(all.begin(), all.end(), operand) == 1;
+    if (once && last_uses_.dies_at(operand, id)) return slots_[index(result)] = slot(operand);
     const SlotId to = new_slot(result);
     transfer(Kernel::copy, slot(operand), to, fmt::format("%{} is needed later", name_of_value(operand)),
              steps);
@@ -239,8 +263,12 @@ class Planner {
     }
     const Storage storage = plan_.slot(slot(op.operands[0])).storage;
     std::vector<SlotId> changed;
-    for (std::size_t i = 0; i <= moments; ++i)
-      changed.push_back(overwritable(id, op.operands[i], op.results[i], steps));
+    for (std::size_t i = 0; i <= moments; ++i) {
+      const bool lies_so = plan_.slot(slot(op.operands[i])).storage == storage;
+      changed.push_back(lies_so ? overwritable(id, op.operands[i], op.results[i], steps)
+                                : in_storage(op.operands[i], storage, "as the weight lies", steps));
+      slots_[index(op.results[i])] = changed.back();
+    }
     const SlotId s =
         correlate ? SlotId{} : in_storage(op.operands[moments + 1], storage, "as the weight lies", steps);
     Step& step = add(steps, correlate ? Kernel::update : Kernel::apply, op,
@@ -384,7 +412,9 @@ std::vector<std::string> Plan::pattern_names() const {
 
 Plan make_plan(const Graph& graph, const PlanOptions& options) {
   verify(graph, Stage::optimised);
-  return Planner(graph, options).run();
+  Plan plan = Planner(graph, options).run();
+  verify(plan);
+  return plan;
 }
 
 SlotId margin_target(const Plan& plan, const Step& step) {

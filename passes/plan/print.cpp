@@ -52,9 +52,10 @@ struct AttributeText {
 
 class Printer {
  public:
-  explicit Printer(const Plan& plan) : plan_(plan), patterns_(plan.pattern_names()) {}
+  explicit Printer(const Plan& plan) : plan_(plan), patterns_(plan.pattern_names()) {
+    for (const Slot& s : plan.slots) names_.push_back(unique(is_name(s.name) ? s.name : "v"));
+  }
 
-  /// What run() called each slot.
   std::vector<std::string> slot_names() const {
     std::vector<std::string> all;
     for (const std::string& text : names_) all.push_back("%" + text);
@@ -67,7 +68,7 @@ class Printer {
       const std::string_view diagonal = p.fixed_diagonal ? " fixed_diagonal" : "";
       line(0, fmt::format("pattern @{} [{},{}]{}", p.name, p.senders, p.receivers, diagonal));
     }
-    for (const Slot& s : plan_.slots) slot(s);
+    for (std::size_t i = 0; i < names_.size(); ++i) slot(plan_.slots[i], names_[i]);
     for (const Plan::Port& p : plan_.bindings)
       line(0, fmt::format("binding {} {}", quoted(p.name), name(p.slot)));
     steps(plan_.steps, 0);
@@ -95,8 +96,7 @@ class Printer {
     return text;
   }
 
-  void slot(const Slot& s) {
-    const std::string& text = names_.emplace_back(unique(is_name(s.name) ? s.name : "v"));
+  void slot(const Slot& s, const std::string& text) {
     line(0, fmt::format("slot %{}{} : {} {} live {} to {}", text, text == s.name ? "" : " " + quoted(s.name),
                         to_string(s.type, patterns_), name_in(storage_names, s.storage), s.first, s.last));
   }
@@ -185,11 +185,7 @@ class Printer {
 
 std::string print(const Plan& plan) { return Printer(plan).run(); }
 
-std::vector<std::string> slot_names(const Plan& plan) {
-  Printer printer(plan);
-  printer.run();
-  return printer.slot_names();
-}
+std::vector<std::string> slot_names(const Plan& plan) { return Printer(plan).slot_names(); }
 
 std::string attribute_text(const Attributes& attributes, const std::vector<std::string>& patterns) {
   const std::string text = std::visit(AttributeText{patterns}, attributes);

@@ -207,39 +207,50 @@ std::unique_ptr<Runnable> make_runnable(const Step& step, Context& context) {
 
 namespace {
 
+/// Adds how long it lives to the times of a step on the first thread, if anybody wants them.
+class StepTimer {
+ public:
+  StepTimer(const Runnable& step, Context& c, ThreadPart part) {
+    if (!c.times || !part.first() || step.position < 0) return;
+    time_ = &c.times->at(static_cast<std::size_t>(step.position));
+    start_ = Clock::now();
+  }
+  ~StepTimer() {
+    if (!time_) return;
+    time_->seconds += std::chrono::duration<double>(Clock::now() - start_).count();
+    ++time_->runs;
+  }
+  StepTimer(const StepTimer&) = delete;
+  StepTimer& operator=(const StepTimer&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Profile::StepTime* time_ = nullptr;
+  Clock::time_point start_;
+};
+
 void run_alone(Runnable& step, Context& c, ThreadPart part) {
+  const StepTimer timer(step, c, part);
   step.run(c, part);
   if (step.finishes()) step.finish(c);
-}
-
-void run_timed(Runnable& step, Context& c, ThreadPart part) {
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
-  run_alone(step, c, part);
-  if (step.position < 0) return;
-  Profile::StepTime& time = c.times->at(static_cast<std::size_t>(step.position));
-  time.seconds += std::chrono::duration<double>(Clock::now() - start).count();
-  ++time.runs;
 }
 
 }  // namespace
 
 void run_steps(const Runnables& steps, Context& c, ThreadPart part) {
   if (part.count == 1) {
-    for (const auto& step : steps) c.times ? run_timed(*step, c, part) : run_alone(*step, c, part);
+    for (const auto& step : steps) run_alone(*step, c, part);
     return;
   }
   bool first_is_ahead = false;
   for (const auto& step : steps) {
     const Sharing sharing = step->sharing();
     if (sharing == Sharing::first) {
-      if (part.first()) {
-        step->run(c, {});
-        if (step->finishes()) step->finish(c);
-      }
+      if (part.first()) run_alone(*step, c, {});
       first_is_ahead = true;
       continue;
     }
+    const StepTimer timer(*step, c, part);
     if (first_is_ahead) c.team.barrier();
     step->run(c, part);
     first_is_ahead = false;

@@ -145,6 +145,7 @@ class SampleExecutor final : public Program {
     for (int i = 0; i < team_->size(); ++i) {
       ExecutorOptions own = options;
       own.team = std::make_shared<ThreadTeam>(1);
+      if (i > 0) own.profile = nullptr;
       executors_.push_back(
           std::make_unique<Executor>(lowered, plan, isa, std::move(own), ThreadPart{i, team_->size()}));
     }
@@ -189,7 +190,6 @@ class SampleExecutor final : public Program {
 }  // namespace
 
 std::unique_ptr<Program> make_executor(Graph lowered, Plan plan, Isa isa, ExecutorOptions options) {
-  if (options.team) options.profile = nullptr;
   if (!options.team) options.team = std::make_shared<ThreadTeam>(1);
   const bool samples = std::any_of(plan.steps.begin(), plan.steps.end(),
                                    [](const Step& step) { return step.threads == Threads::samples; });

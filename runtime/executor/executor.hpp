@@ -15,7 +15,7 @@ namespace relaxon {
 struct ExecutorOptions {
   std::shared_ptr<ThreadTeam> team;  // none: the caller's thread alone
   bool statistics = false;           // count what happens
-  std::shared_ptr<Profile> profile;  // without a team: where the times of steps go
+  std::shared_ptr<Profile> profile;  // where the times of steps on the first thread go
   jit::Compiled generated;           // functions made for the plan
 };
 

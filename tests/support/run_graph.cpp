@@ -7,8 +7,8 @@
 
 namespace relaxon::testing {
 
-std::vector<TensorPtr> interpret(std::string_view text, Bound bound, std::vector<Pattern> patterns,
-                                 const ProbeSink& probes) {
+std::vector<TensorPtr> run(Backend backend, std::string_view text, Bound bound, std::vector<Pattern> patterns,
+                           const ProbeSink& probes) {
   Graph graph = parse(text, "test.rx");
   verify(graph);
   Arguments arguments;
@@ -18,7 +18,12 @@ std::vector<TensorPtr> interpret(std::string_view text, Bound bound, std::vector
                                                       : std::make_shared<const Tensor>(found->second));
   }
   for (Pattern& p : patterns) arguments.patterns.push_back(std::make_shared<const Pattern>(std::move(p)));
-  return compile(std::move(graph), Backend::interpreter)->run(arguments, probes);
+  return compile(std::move(graph), backend)->run(arguments, probes);
+}
+
+std::vector<TensorPtr> interpret(std::string_view text, Bound bound, std::vector<Pattern> patterns,
+                                 const ProbeSink& probes) {
+  return run(Backend::interpreter, text, std::move(bound), std::move(patterns), probes);
 }
 
 Tensor result_of(std::string_view text, Bound bound, std::vector<Pattern> patterns) {

@@ -17,7 +17,11 @@ namespace relaxon::testing {
 /// Arguments by the name of their binding.
 using Bound = std::map<std::string, Tensor>;
 
-/// The results of the interpreter on a graph in text form, in the order of its return op.
+/// The results of a backend on a graph in text form, in the order of its return op.
+std::vector<TensorPtr> run(Backend backend, std::string_view text, Bound bound,
+                           std::vector<Pattern> patterns = {}, const ProbeSink& probes = {});
+
+/// run() by the interpreter.
 std::vector<TensorPtr> interpret(std::string_view text, Bound bound, std::vector<Pattern> patterns = {},
                                  const ProbeSink& probes = {});
 

@@ -6,6 +6,7 @@
 #include "passes/plan/plan.hpp"
 #include "runtime/session.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/small_data.hpp"
 
 namespace relaxon {
 namespace {
@@ -111,6 +112,62 @@ TEST_CASE("an analysis needs a step and an image", "[analyze]") {
   file.network = chain();
   CHECK(error_of([&] { (void)analyze(file, {}, {.steps = 0}); }) == "steps: expected at least 1, found 0");
   CHECK(error_of([&] { (void)analyze(file, {}); }) == "number of train images: expected at least 1, found 0");
+}
+
+namespace {
+
+/// Two updates a batch, of edge 2-1 after the first phase and of the others after the second.
+NetworkFile file_with_partial_updates() {
+  NetworkFile file;
+  file.network = chain();
+  file.network.schedule = {.steps = {Phase{Filter::all, 2}, UpdatePoint{{{2, 1}}}, Phase{Filter::forward, 3},
+                                     UpdatePoint{{{1, 0}, {1, 1}}}},
+                           .evaluate = {Phase{Filter::inference, 2}}};
+  file.data.batch_size = 4;
+  file.data.shuffle = false;
+  return file;
+}
+
+}  // namespace
+
+TEST_CASE("updates that name some edges are measured each where they stand", "[analyze]") {
+  const NetworkFile file = file_with_partial_updates();
+  const Dataset data = testing::small_data();
+  for (const Backend backend : {Backend::kernels, Backend::jit}) {
+    if (!has_backend(backend)) continue;
+    for (const int threads : {1, 2}) {
+      for (const std::string passes : {"default", "none"}) {
+        CAPTURE(name_of(backend), threads, passes);
+        CompileOptions compile;
+        compile.backend = backend;
+        compile.passes = PassSelection::parse(passes);
+        compile.cache = jit::CodeCache(std::nullopt);
+        if (threads > 1) compile.team = std::make_shared<ThreadTeam>(threads);
+        const Explanation e = analyze(
+            file, data, {.compile = compile, .target = Target{}, .after_steps = 2, .steps = 4, .looks = 2});
+        CHECK(e.backend == name_of(backend));
+        CHECK(e.threads == threads);
+        std::vector<std::string> applied;
+        double measured = 0;
+        int scans = 0;
+        for (const StepExplanation& step : e.train.steps) {
+          INFO(step.name);
+          REQUIRE(step.measured_us);
+          measured += *step.measured_us;
+          scans += step.kernel == "scan" ? 1 : 0;
+          const bool applies = !step.ops.empty() && step.ops.back().starts_with("apply ");
+          if (!applies) continue;
+          applied.push_back(fmt::format("{} after {} phases", step.ops.back(), scans));
+          CHECK(*step.runs == 1);
+        }
+        CHECK(measured > 0);
+        CHECK(applied == std::vector<std::string>{"apply 2-1 after 1 phases", "apply 1-0 after 2 phases",
+                                                  "apply 1-1 after 2 phases"});
+        REQUIRE_FALSE(e.evaluate.steps.empty());
+        CHECK(e.evaluate.steps[0].runs == 1);
+      }
+    }
+  }
 }
 
 }  // namespace relaxon

@@ -5,6 +5,7 @@
 
 #include "tests/support/files.hpp"
 #include "tests/support/random_network.hpp"
+#include "tests/support/small_data.hpp"
 
 namespace relaxon {
 namespace {
@@ -29,20 +30,6 @@ NetworkFile small_file() {
   return file;
 }
 
-Dataset small_data() {
-  Dataset data;
-  data.train.x = Tensor(DType::i8, {12, 4});
-  data.train.classes = Tensor(DType::i32, {12});
-  for (std::size_t i = 0; i < 48; ++i) data.train.x.data<std::int8_t>()[i] = i * i % 7 < 3 ? 1 : -1;
-  for (std::size_t i = 0; i < 12; ++i)
-    data.train.classes.data<std::int32_t>()[i] = static_cast<std::int32_t>(i % 3);
-  data.test = data.train;
-  data.classes = 3;
-  data.code = Tensor(DType::f32, {3, 3});
-  for (std::size_t i = 0; i < 9; ++i) data.code.data<float>()[i] = i % 4 == 0 ? 1.0f : -1.0f;
-  return data;
-}
-
 SessionOptions on(Backend backend) {
   SessionOptions options;
   options.backend = backend;
@@ -53,7 +40,7 @@ SessionOptions on(Backend backend) {
 template <class Damage>
 CheckResult checked(Damage&& damage, std::int64_t steps = 3) {
   const NetworkFile file = small_file();
-  const Dataset data = small_data();
+  const Dataset data = testing::small_data();
   Session kernels(file.network, on(Backend::kernels)), interpreter(file.network, on(Backend::interpreter));
   damage(kernels);
   BatchStream stream(file, data, 4);
@@ -121,7 +108,7 @@ TEST_CASE("without steps the evaluation is checked", "[check]") {
 
 TEST_CASE("sessions of different networks are not compared", "[check]") {
   NetworkFile file = small_file();
-  const Dataset data = small_data();
+  const Dataset data = testing::small_data();
   Session a(file.network);
   file.network.seed = 8;
   Session b(file.network);

@@ -9,6 +9,7 @@
 #include "core/file.hpp"
 #include "ir/text.hpp"
 #include "passes/plan/plan.hpp"
+#include "runtime/program.hpp"
 #include "tests/support/cli.hpp"
 #include "tests/support/files.hpp"
 
@@ -59,6 +60,36 @@ TEST_CASE("explain measures what it runs", "[cli]") {
   CHECK_FALSE(plain["train"].contains("seen"));
 }
 
+TEST_CASE("explain is about the backend, threads and passes that it is asked for", "[cli]") {
+  const Workplace place;
+  const auto explained = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"explain", place.network(), "--json"});
+    return json_lines(arguments).at(0);
+  };
+  const auto kernels_of = [](const json& plan) {
+    std::set<std::string> all;
+    for (const json& step : plan["steps"]) all.insert(step["kernel"].get<std::string>());
+    return all;
+  };
+  const json usual = explained({});
+  CHECK(usual["backend"] == name_of(fastest_backend()));
+  CHECK(usual["threads"] == 1);
+  CHECK(kernels_of(usual["train"]).contains("follow"));
+  const json asked = explained({"--backend", "kernels", "--threads", "3", "--opt", "default,-advance"});
+  CHECK(asked["backend"] == "kernels");
+  CHECK(asked["threads"] == 3);
+  CHECK(asked["target"]["cores"] == 3);
+  CHECK_FALSE(kernels_of(asked["train"]).contains("follow"));
+  const json measured = explained({"--analyze", "--backend", "kernels", "--threads", "2", "--opt", "none",
+                                   "--after-steps", "2", "--steps", "3"});
+  CHECK(measured["threads"] == 2);
+  CHECK(measured["train"]["steps"][0]["measured_us"].get<double>() >= 0);
+  check_refused(
+      {"explain", place.network(), "--backend", "interpreter"}, 2,
+      "--backend: the interpreter runs no plan; expected kernels or jit (relaxon --help, relaxon COMMAND "
+      "--help)");
+}
+
 TEST_CASE("targets come from files, the command line and the environment", "[cli]") {
   const Workplace place;
   const auto target_of = [&](std::vector<std::string> arguments) {
@@ -105,15 +136,19 @@ TEST_CASE("check runs two backends in lock step", "[cli]") {
   const Workplace place;
   const ProcessResult agree = relaxon_cli({"check", place.network(), "--steps", "2"});
   CHECK(agree.status == 0);
-  CHECK(agree.out.starts_with("kernels and interpreter agree in "));
+  CHECK(agree.out.starts_with(fmt::format("{} and interpreter agree in ", name_of(fastest_backend()))));
   CHECK(agree.out.find(" values of 2 steps and an evaluation, digest ") != std::string::npos);
-  const ProcessResult passes = relaxon_cli(
-      {"check", place.network(), "--against", "kernels", "--against-opt", "none", "--steps", "1"});
+  const ProcessResult passes = relaxon_cli({"check", place.network(), "--backend", "kernels", "--against",
+                                            "kernels", "--against-opt", "none", "--steps", "1"});
   CHECK(passes.status == 0);
   CHECK(passes.out.starts_with("kernels and kernels with passes none agree in "));
   check_refused(
+      {"check", place.network(), "--against-opt", "gpu"}, 2,
+      "--against-opt: passes: \"gpu\" is not one; expected default, none, canonicalize, scan_carry, zeros, "
+      "hoist, code_book, cse, dce, fuse_phase, advance, exit, fuse (relaxon --help, relaxon COMMAND --help)");
+  check_refused(
       {"check", place.network(), "--against", "gpu"}, 2,
-      "--backend: gpu is not a backend; expected interpreter, kernels or jit (relaxon --help, relaxon "
+      "--against: gpu is not a backend; expected interpreter, kernels or jit (relaxon --help, relaxon "
       "COMMAND --help)");
 }
 

@@ -103,6 +103,21 @@ TEST_CASE("estimates are of a batch, at the rates that are given", "[explain]") 
   CHECK(twice.steps[3].estimated_us == usual.steps[3].estimated_us);
 }
 
+TEST_CASE("estimates are of as many threads as are asked for", "[explain]") {
+  const std::string steps = R"(plan "p" fixed 20
+slot %s : pm1[B,4000] signs live 0 to 1
+slot %r : fix[B,4000] field_rows live 0 to 1
+slot %q : f32[4000,4000] dense_fixed live 0 to 1
+%r = exact(%s, %q) {dense edge=1-1 fixed} threads columns covers "%r"
+%s = sign(%r) {sign} covers "%s")";
+  const Plan plan = parse_plan(steps, "p.rx");
+  const PlanExplanation one = explain(plan, {16, {}, {}}, target());
+  const PlanExplanation two = explain(plan, {16, {}, {}}, target(), {}, 2);
+  CHECK(two.steps.at(0).estimated_us < 0.6 * one.steps.at(0).estimated_us);
+  CHECK(two.steps.at(0).estimated_us > 0.4 * one.steps.at(0).estimated_us);
+  CHECK(two.steps.at(1).estimated_us == one.steps.at(1).estimated_us);
+}
+
 TEST_CASE("choices of the model stand beside their steps", "[explain]") {
   const std::string follow = R"(plan "p" fixed 20
 slot %s : pm1[B,300] signs live 0 to 1
@@ -148,6 +163,7 @@ TEST_CASE("text and JSON of an explanation", "[explain]") {
   CHECK(to_text(e) ==
         "target: cores=2 isa=avx2 l1=32768 l2=1048576 l3=0 clock=4 adds=118 fmas=59 l1_rate=140 l2_rate=100 "
         "l3_rate=90 memory_rate=20 latency=200 barrier=150\n"
+        "backend: kernels, 1 thread\n"
         "\ntrain, a batch of 16:\n"
         "  %h1: sum (aggregate)\n"
         "      fields -> fields; 4.8 kflop; 38.4 kB; estimated 0.505 us\n"
@@ -162,6 +178,7 @@ TEST_CASE("text and JSON of an explanation", "[explain]") {
       R"({"target":{"text":"cores=2 isa=avx2 l1=32768 l2=1048576 l3=0 clock=4 adds=118 fmas=59 l1_rate=140 )"
       R"(l2_rate=100 l3_rate=90 memory_rate=20 latency=200 barrier=150","cores":2,"isa":"avx2",)"
       R"("vector_floats":8,"l1_bytes":32768,"l2_bytes":1048576,"l3_bytes":0},)"
+      R"("backend":"kernels","threads":1,"batch":16,)"
       R"("train":{"steps":[{"name":"%h1","ops":["aggregate"],"kernel":"sum","layout":"fields -> fields","threads":1,)"
       R"("why":"w","choices":["on one thread: a run 0.463 us on 2 threads, 0.505 us on one"],)"
       R"("flops":4800.0,"bytes":38400.0,"estimated_runs":1.0,"estimated_us":0.505}],"not_done":[]},)"

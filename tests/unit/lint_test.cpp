@@ -1,9 +1,11 @@
 #include "frontends/lint/lint.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <set>
 
+#include "core/file.hpp"
 #include "tests/support/network_file_text.hpp"
 
 namespace relaxon {
@@ -275,6 +277,81 @@ TEST_CASE("keys that two edges share", "[lint]") {
   CHECK(found_with({"edge.1-0.key=1"}) ==
         Lines{"shared-key 1-1: it draws its weight from key 1, as edge 1-0 does; give it a key of its own"});
   CHECK(found_with({"edge.1-0.key=3"}) == Lines{});
+}
+
+TEST_CASE("every finding can be seeded, is silenced by its id, and has a line in the docs", "[lint]") {
+  const std::string all = "{filter = \"all\", iterations = 3}",
+                    free = "{filter = \"inference\", iterations = 3}";
+  const std::string sparse = with("module = \"FullyConnected\"\nstrength = 5.0",
+                                  "module = \"SparseFullyConnected\"\nsparsity = 0.9\nstrength = 5.0");
+  const std::string three_rows = with("sizes = [784, 20, 10]", "sizes = [784, 20, 12, 10]");
+  const auto row_2 = [&](int sender, int read_by_output) {
+    std::string text = three_rows;
+    const auto replace = [&](const std::string& before, const std::string& after) {
+      text.replace(text.find(before), before.size(), after);
+    };
+    replace("receiver = 2\nsender = 2\nmodule = \"OutputLayer\"",
+            "receiver = 2\nsender = 2\nmodule = \"RecurrentDiscrete\"\nj_d = 0.5\nthreshold = 1\n");
+    if (sender == 0) replace("receiver = 2\nsender = 1", "receiver = 3\nsender = 1");
+    replace("[data]\n", fmt::format("[[edge]]\nreceiver = 3\nsender = 3\nmodule = \"OutputLayer\"\n[[edge]]\n"
+                                    "receiver = 3\nsender = {}\nmodule = \"FullyConnected\"\nstrength = 1\n"
+                                    "threshold = 1\n[data]\n",
+                                    read_by_output));
+    return text;
+  };
+  struct Fault {
+    std::string id, text;
+    testing::Overrides overrides;
+  };
+  const std::string& plain = testing::minimal;
+  const std::vector<Fault> faults{
+      {"never-trains", plain, {"edge.1-0.lr=0"}},
+      {"negative-rate", plain, {"edge.1-0.lr=-1"}},
+      {"unused-optimizer",
+       plain,
+       {"optimizer.edge.1-0.name=sgd", "optimizer.edge.1-0.lr=1", "edge.1-0.lr=0"}},
+      {"decay-lost", plain, {"edge.2-1.weight_decay=1e-7"}},
+      {"decay-quantised", plain, {"edge.2-1.weight_decay=1e-6"}},
+      {"decay-diverges", plain, {"edge.2-1.weight_decay=5"}},
+      {"label-in-free-phase", with_phases(all), {}},
+      {"label-in-evaluation",
+       with_phases(all + ", " + free),
+       {"schedule.evaluate_phases=[{filter=\"all\", iterations=2}]"}},
+      {"label-in-update", with_phases(all + ", " + free), {"schedule.update_filter=all"}},
+      {"empty-phase", plain, {"schedule.evaluate=0"}},
+      {"unused-edge", with_phases(free), {}},
+      {"unreached-row", row_2(0, 2), {}},
+      {"unread-row", row_2(1, 1), {}},
+      {"threshold-never-met", plain, {"edge.2-1.threshold=-100"}},
+      {"threshold-always-met", plain, {"edge.2-1.threshold=100"}},
+      {"frozen-unit", plain, {"edge.1-1.j_d=1000"}},
+      {"unit-without-input",
+       sparse,
+       {"edge.1-1.module=SparseRecurrentDiscrete", "edge.1-1.sparsity=0.9999", "edge.1-0.sparsity=0.999"}},
+      {"silent-edge", sparse, {"edge.1-0.sparsity=0.9999999"}},
+      {"weight-too-large", plain, {"network.fixed_bits=26", "edge.1-1.j_d=32", "edge.1-0.strength=50"}},
+      {"weight-too-small", plain, {"network.fixed_bits=4", "edge.1-0.strength=0.1"}},
+      {"shared-key", plain, {"edge.1-0.key=1"}},
+      {"sparse-but-dense", sparse, {"edge.1-0.sparsity=0"}},
+  };
+  const std::string docs =
+      read_file(std::filesystem::path(RELAXON_NETWORKS_DIR) / "../../frontends/lint/README.md");
+  REQUIRE(faults.size() == lint_rules().size());
+  for (std::size_t i = 0; i < faults.size(); ++i) {
+    const Fault& fault = faults[i];
+    CAPTURE(fault.id);
+    CHECK(lint_rules()[i].id == fault.id);
+    CHECK(docs.find("\n| " + fault.id + " | ") != std::string::npos);
+    const auto has = [&](const Lines& lines) {
+      return std::ranges::any_of(lines,
+                                 [&](const std::string& line) { return line.starts_with(fault.id + " "); });
+    };
+    CHECK_FALSE(has(found_in(plain)));
+    CHECK(has(found_in(fault.text, fault.overrides)));
+    testing::Overrides allowed = fault.overrides;
+    allowed.push_back(fmt::format("lint.allow=[\"{}\"]", fault.id));
+    CHECK_FALSE(has(found_in(fault.text, allowed)));
+  }
 }
 
 TEST_CASE("findings are silenced in the network file", "[lint]") {

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -46,6 +48,13 @@ void flatten(const Json& steps, std::vector<Json>& all) {
   }
 }
 
+/// What text and JSON put before a decision of the planner or of a pass.
+const std::vector<std::pair<std::string, std::string>> decisions{{" threads ", "threads"},
+                                                                 {" covers \"", "covers"},
+                                                                 {" why \"", "why"},
+                                                                 {" whole from ", "whole_from"},
+                                                                 {" until unchanged(", "until_unchanged"}};
+
 /// Step by step, the text says whatever the JSON does.
 void check_same_content(const Json& json, const std::string& text) {
   std::vector<Json> steps;
@@ -56,6 +65,10 @@ void check_same_content(const Json& json, const std::string& text) {
     CAPTURE(lines[i], steps[i].dump());
     const auto says = [&](const std::string& word) { return lines[i].find(word) != std::string::npos; };
     CHECK(says(steps[i]["kind"]));
+    // And the JSON says whatever was decided.
+    for (const auto& [words, key] : decisions) CHECK(says(words) == steps[i].contains(key));
+    if (steps[i].contains("whole_from"))
+      CHECK(says(fmt::format(" whole from {} ", steps[i]["whole_from"].get<int>())));
     for (const char* key : {"attributes", "covers", "why", "index", "threads"}) {
       if (steps[i].contains(key)) CHECK(says(steps[i][key]));
     }
@@ -160,6 +173,9 @@ TEST_CASE("a picture shows what is hoisted, carried and fused", "[view]") {
   CHECK(has_line(after, "label=\"%s1.1\\\\nsign: aggregate \\+ threshold\".*penwidth=2.5"));
   CHECK(has_line(after, "label=\"%weight/1-0.1\\\\nupdate: correlate 1-0 \\+ apply 1-0\".*penwidth=2.5"));
   CHECK_FALSE(has_line(before, "penwidth=2.5, color=\"#333333\", tooltip"));
+  CHECK(has_line(after,
+                 "label=\"%r1-1\\\\nfollow 1-1\".*tooltip=\".*threads columns\\\\nwhole from [0-9]+\\\\n"));
+  CHECK(has_line(after, "label=\"%iterations/0 iterations.*tooltip=\".*covers %s1 %r1-1"));
 }
 
 TEST_CASE("a diff shows what changed, not what was renumbered", "[view]") {
