@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "passes/plan/kept_weights.hpp"
 
 namespace relaxon {
 namespace {
@@ -94,7 +95,7 @@ class Counter {
       case Kernel::probe:
       case Kernel::scan:
       case Kernel::loop: return 0;
-      case Kernel::quantise: return 2 * elements(input(0));
+      case Kernel::quantise: return step_.kept ? 0 : 2 * elements(input(0));
       case Kernel::sign: return elements(output(0)) * static_cast<double>(step_.inputs.size());
       // Beside the messages: target and margin.
       case Kernel::margin: return elements(output(0)) * (static_cast<double>(step_.inputs.size()) - 1);
@@ -108,6 +109,7 @@ class Counter {
   }
 
   double bytes() const {
+    if (step_.kept) return 0;
     std::vector<SlotId> seen;
     double bytes = 0;
     for (std::size_t i = 0; i < step_.inputs.size(); ++i) {
@@ -144,7 +146,8 @@ class Counter {
   }
 
   double apply() const {
-    return elements(input(0)) * flops_of(std::get<ApplyAttributes>(step_.attributes).rule);
+    const double kept = kept_by(step_).index >= 0 ? 2 : 0;
+    return elements(input(0)) * (flops_of(std::get<ApplyAttributes>(step_.attributes).rule) + kept);
   }
 
   double window() const {

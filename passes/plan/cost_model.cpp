@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "passes/plan/kept_weights.hpp"
 
 namespace relaxon {
 namespace {
@@ -63,7 +64,9 @@ class StepTime {
       case Kernel::take_row: return cycles(120);
       case Kernel::gather_index: return cycles(300 + 2 * samples_) + (shuffled_ ? 1.5 * target_.latency : 0);
       case Kernel::gather: return gather();
-      case Kernel::quantise: return entries(0) * std::max(4 / weight_rate(), 8 / (0.8 * target_.l2_rate));
+      case Kernel::quantise:
+        if (step_.kept) return 0;
+        return entries(0) * std::max(4 / weight_rate(), 8 / (0.8 * target_.l2_rate));
       case Kernel::exact: return whole(1);
       case Kernel::real: return real();
       case Kernel::advance:
@@ -251,9 +254,11 @@ class StepTime {
   std::size_t moments() const {
     return static_cast<std::size_t>(moments_of(std::get<ApplyAttributes>(step_.attributes).rule));
   }
-  /// Weights and moments, there and back.
+  bool keeps_fixed() const { return kept_by(step_).index >= 0; }
+  /// Weights, moments and q, there and back.
   double parameters_ns(double share) const {
-    return share * 4 * static_cast<double>(moments() + 1) * entries(0) / weight_rate();
+    const double arrays = static_cast<double>(moments() + 1) + (keeps_fixed() ? 1 : 0);
+    return share * 4 * arrays * entries(0) / weight_rate();
   }
 
   double apply() const {
@@ -267,8 +272,8 @@ class StepTime {
     const double rows = senders(0), registers = ceil_to(receivers(0), panel) / floats_;
     const bool in_registers =
         storage(u) == Storage::signs && storage(u + 1) != Storage::reals && panels() == 1;
-    const double correlation = correlation_cycles(u);
-    const double step = rows * registers * (cycles(correlation) + fmas(step_fmas()));
+    const double correlation = correlation_cycles(u), fixed = keeps_fixed() ? 3 : 0;
+    const double step = rows * registers * (cycles(correlation) + fmas(step_fmas() + fixed));
     return std::max(step, parameters_ns(1)) + cycles(rows * (in_registers ? 12 : 70));
   }
 

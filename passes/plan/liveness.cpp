@@ -91,6 +91,8 @@ class RangeAssignment {
   void walk(const std::vector<Step>& steps) {
     for (const Step& step : steps) {
       const std::int32_t start = ++position_;
+      // What is kept comes from the iteration before.
+      if (step.kept && !loop_starts_.empty()) mention(step.outputs, loop_starts_.front() - 1);
       mention(step.inputs, start);
       mention(step.outputs, start);
       mention(step.arguments, start);

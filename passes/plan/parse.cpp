@@ -207,6 +207,7 @@ class Parser {
       lexer_.next();
       s.threads = static_cast<Threads>(*threads);
     }
+    s.kept = lexer_.accept("kept");
     if (lexer_.accept("whole")) {
       lexer_.expect("from");
       s.whole_from = integer("a number of senders", 1, std::numeric_limits<std::int64_t>::max());

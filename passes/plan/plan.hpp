@@ -115,6 +115,9 @@ struct Step {
   // follow: the whole message is computed from so many changed senders on: of a sample through a dense
   // weight, of a panel through a sparse one, the mean over the batch; 0: never.
   std::int64_t whole_from = 0;
+  // quantise: updates of the weight (update, apply: their last output) leave q of what they write, and it
+  // runs only where q is not the weight's as it stands.
+  bool kept = false;
   std::string covers;  // values it computes, e.g. "%h1 %s1"
   std::string why;     // why this kernel
   bool operator==(const Step&) const = default;

@@ -9,6 +9,7 @@
 #include "passes/analysis/message_of.hpp"
 #include "passes/plan/cost_model.hpp"
 #include "passes/plan/field_layout.hpp"
+#include "passes/plan/kept_weights.hpp"
 #include "passes/plan/kernel_choice.hpp"
 #include "passes/plan/liveness.hpp"
 #include "passes/plan/plan.hpp"
@@ -35,6 +36,7 @@ class Planner {
       plan_.results.push_back({graph_.result_names()[i], in_storage(ret.operands[i], Storage::tensor,
                                                                     "result of the graph", plan_.steps)});
     }
+    keep_fixed_weights(plan_);
     assign_live_ranges(plan_);
     const CostModel model(plan_, sizes_of(plan_, options_), options_.target);
     choose_whole(model, plan_.steps);

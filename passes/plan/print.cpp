@@ -121,6 +121,7 @@ class Printer {
   std::string notes(const Step& s) const {
     std::string text;
     if (s.threads != Threads::one) text += fmt::format(" threads {}", name_in(threads_names, s.threads));
+    if (s.kept) text += " kept";
     if (s.whole_from > 0) text += fmt::format(" whole from {}", s.whole_from);
     if (!s.covers.empty()) text += " covers " + quoted(s.covers);
     if (!s.why.empty()) text += " why " + quoted(s.why);

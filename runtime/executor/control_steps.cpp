@@ -132,7 +132,7 @@ class Loop final : public Runnable {
     }
     std::memcpy(target.data, source.data, target.bytes(c.frame));
     if (target.slot->storage == Storage::dense || target.slot->storage == Storage::columns)
-      c.guard.weight_loaded(to);
+      c.weight_loaded(to);
   }
 
   /// What the iteration has changed in states of {-1, 0, 1}.

@@ -21,14 +21,14 @@ void copy(Context& c, SlotId from, SlotId to) {
     return;
   }
   std::memcpy(target.data, source.data, target.bytes(c.frame));
-  if (is_weight(target)) c.guard.weight_loaded(to);
+  if (is_weight(target)) c.weight_loaded(to);
 }
 
 void zero(Context& c, SlotId to) {
   Place& place = c.place(to);
   if (place.slot->storage != Storage::tensor) {
     std::memset(place.data, 0, place.bytes(c.frame));
-    if (is_weight(place)) c.guard.weight_loaded(to);
+    if (is_weight(place)) c.weight_loaded(to);
     return;
   }
   Shape shape;
@@ -182,7 +182,7 @@ void load(Context& c, SlotId from, SlotId to) {
   const bool rows = place.slot->storage != Storage::dense && place.slot->storage != Storage::columns;
   if (rows) return gather(c, c.place(from), c.memory.identity(), place);
   from_tensor(place, *c.place(from).tensor, c.frame);
-  c.guard.weight_loaded(to);
+  c.weight_loaded(to);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "core/fixed_point.hpp"
+#include "passes/plan/kept_weights.hpp"
 #include "runtime/executor/generated_step.hpp"
 
 namespace relaxon::executor {
@@ -11,11 +12,16 @@ namespace {
 
 class QuantiseStep final : public GeneratedStep {
  public:
-  using GeneratedStep::GeneratedStep;
+  QuantiseStep(const Step& step, Function function, std::unique_ptr<Runnable> table)
+      : GeneratedStep(step, function, std::move(table)), fixed_(step) {}
   bool call(Context& c, ThreadPart part) override {
+    if (fixed_.current(c)) return true;
     const Place& w = c.place(inputs_[0]);
     return invoke(c, {w.data, c.place(outputs_[0]).data}, units_of(w.entries(), part)) < 0;
   }
+
+ private:
+  KeptFixed fixed_;
 };
 
 class ToFieldsStep final : public GeneratedStep {
@@ -123,6 +129,7 @@ class UpdateStep final : public GeneratedStep {
         operation_(operation),
         report_(update_reporter(step)),
         moments_(inputs_.size() - 4),
+        q_(kept_by(step)),
         own_(static_cast<std::size_t>(threads)) {}
 
   bool call(Context& c, ThreadPart part) override {
@@ -144,7 +151,7 @@ class UpdateStep final : public GeneratedStep {
             w.index ? pointer(w.index->sender.data()) : nullptr, u.data,
             u_masks ? pointer(u.signs_in(f).minus) : nullptr, v.data,
             v_masks ? pointer(v.signs_in(f).minus) : nullptr, pointer(c.place(inputs_.back()).tensor->raw()),
-            own.report.data(), scratch(own, w, f)},
+            own.report.data(), scratch(own, w, f), q_.index >= 0 ? c.place(q_).data : nullptr},
            units);
     return true;
   }
@@ -152,20 +159,20 @@ class UpdateStep final : public GeneratedStep {
   bool finishes() const override { return true; }
   void finish(Context& c) override {
     if (!own_[0].ran) return table_->finish(c);
-    std::array<std::int32_t, 2> all{};
+    std::array<std::int32_t, 3> all{};
     for (Own& own : own_) {
       for (std::size_t i = 0; i < all.size(); ++i) all[i] = std::max(all[i], own.report[i]);
       own.report = {};  // the next step may have fewer parts
     }
     constexpr std::int32_t infinity = 0x7f800000;
-    report_(c, {std::bit_cast<float>(all[0]), all[1] < infinity});
+    report_(c, {std::bit_cast<float>(all[0]), all[1] < infinity, all[2] == 0});
   }
 
  private:
   /// Of each part.
   struct Own {
     bool ran = false;
-    std::array<std::int32_t, 2> report{};
+    std::array<std::int32_t, 3> report{};
     std::vector<float> scratch;
   };
   void* scratch(Own& own, const Place& w, const Frame& f) const {
@@ -179,6 +186,7 @@ class UpdateStep final : public GeneratedStep {
   jit::Update operation_;
   std::function<void(Context&, const UpdateReport&)> report_;
   std::size_t moments_;
+  SlotId q_;
   std::vector<Own> own_;
 };
 

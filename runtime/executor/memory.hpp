@@ -74,6 +74,7 @@ struct Place {
   std::byte* data = nullptr;                            // in the arena
   TensorPtr tensor;                                     // Storage::tensor, as bound or made
   std::span<const std::int32_t> next;                   // of a slice: what the next one will hold, if known
+  std::uint64_t version = 0;                            // of a weight: counts writes; of q: the weight's
 
   template <class T>
   T* as() const {

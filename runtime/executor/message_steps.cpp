@@ -29,7 +29,7 @@ std::int64_t first_of(const Found& found) {
   return first;
 }
 
-/// q of a weight; entries are shared out as they lie.
+/// q of a weight, unless an update has left it; entries are shared out as they lie.
 class Quantise final : public SharedStep {
  public:
   Quantise(const Step& step, int threads)
@@ -37,9 +37,11 @@ class Quantise final : public SharedStep {
         edge_(std::get<MessageAttributes>(step.attributes).edge),
         weight_(step.inputs[0]),
         q_(step.outputs[0]),
+        fixed_(step),
         bad_(static_cast<std::size_t>(threads), -1) {}
 
   void run(Context& c, ThreadPart part) override {
+    if (fixed_.current(c)) return;
     const Place& weight = c.place(weight_);
     const Units entries = units_of(weight.entries(), part);
     const std::int64_t bad =
@@ -48,10 +50,12 @@ class Quantise final : public SharedStep {
     bad_[static_cast<std::size_t>(part.index)] = bad < 0 ? -1 : entries.begin + bad;
   }
 
-  bool finishes() const override { return first_of(bad_) >= 0; }
+  bool finishes() const override { return fixed_.kept() || first_of(bad_) >= 0; }
   void finish(Context& c) override {
-    const Place& weight = c.place(weight_);
     const std::int64_t bad = first_of(bad_);
+    if (bad < 0) return fixed_.made(c);
+    std::fill(bad_.begin(), bad_.end(), -1);  // the next run may not look
+    const Place& weight = c.place(weight_);
     const auto [sender, receiver] = connection_at(weight, bad);
     fail_weight_limit(weight_entry(edge_, sender, receiver), weight.as<float>()[bad], c.plan.fixed_bits);
   }
@@ -59,6 +63,7 @@ class Quantise final : public SharedStep {
  private:
   std::optional<EdgeId> edge_;
   SlotId weight_, q_;
+  KeptFixed fixed_;
   Found bad_;
 };
 

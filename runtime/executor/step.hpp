@@ -34,6 +34,11 @@ struct Context {
   std::vector<Profile::StepTime>* times = nullptr;  // where the times of steps go, if anybody wants them
 
   Place& place(SlotId id) { return memory[id]; }
+  /// A weight was written anew, not by an update.
+  void weight_loaded(SlotId id) {
+    guard.weight_loaded(id);
+    ++place(id).version;
+  }
 };
 
 /// The kernel for fields of type T, of its two widths.
@@ -89,6 +94,21 @@ std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context
 Changes changes_of(const Context& context, const Place& q, SignsIn from, SignsIn to);
 /// Whether so many of them do that the plan wants the whole message (Step::whole_from).
 bool wants_whole(const Context& context, const Place& q, std::int64_t whole_from, Changes changes);
+
+/// A step that makes q of a weight where updates of it may have left it (Step::kept).
+class KeptFixed {
+ public:
+  explicit KeptFixed(const Step& step) : kept_(step.kept), weight_(step.inputs[0]), q_(step.outputs[0]) {}
+  bool kept() const { return kept_; }
+  /// Whether q is that of the weight as it stands.
+  bool current(Context& c) const { return kept_ && c.place(q_).version == c.place(weight_).version; }
+  /// q was made.
+  void made(Context& c) const { c.place(q_).version = c.place(weight_).version; }
+
+ private:
+  bool kept_;
+  SlotId weight_, q_;
+};
 
 /// Takes the reports of an update or apply step.
 std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& step);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/error.hpp"
+#include "passes/plan/kept_weights.hpp"
 #include "runtime/executor/step.hpp"
 #include "runtime/kernel_kinds.hpp"
 #include "runtime/weight_errors.hpp"
@@ -66,20 +67,30 @@ bool fixed_diagonal(const Place& weight) {
 struct Optimized {
   std::vector<SlotId> slots;  // weight, moments
   ApplyAttributes attributes;
+  SlotId q;  // if it writes that, too
 
   float* moment(Context& c, std::size_t i) const {
     return i + 1 < slots.size() ? c.place(slots[i + 1]).as<float>() : nullptr;
   }
+  FixedCopy fixed_copy(Context& c) const {
+    if (q.index < 0) return {};
+    return {c.place(q).as<std::int32_t>(), c.plan.fixed_bits};
+  }
   void report(Context& c, const UpdateReport& r) const {
     if (!r.finite) fail_not_finite(c.place(slots[0]), moment(c, 0), moment(c, 1), attributes.edge);
     c.guard.weight_changed(slots[0], r.growth);
+    Place& weight = c.place(slots[0]);
+    ++weight.version;
+    // What it didn't write is right if all was.
+    if (q.index >= 0 && r.fits && c.place(q).version + 1 == weight.version)
+      c.place(q).version = weight.version;
   }
 };
 
 Optimized optimized(const Step& step) {
   const auto& attributes = std::get<ApplyAttributes>(step.attributes);
   const auto n = static_cast<std::ptrdiff_t>(moments_of(attributes.rule)) + 1;
-  return {{step.inputs.begin(), step.inputs.begin() + n}, attributes};
+  return {{step.inputs.begin(), step.inputs.begin() + n}, attributes, kept_by(step)};
 }
 
 /// The receivers whose messages the part computes, too: their weights stay in its caches. Of a dense weight
@@ -162,7 +173,7 @@ class Update final : public SharedStep {
     if (c.statistics) count(c);
     UpdateReport all{0, true};
     for (UpdateReport& r : reports_) {
-      all = {std::max(all.growth, r.growth), all.finite && r.finite};
+      all = {std::max(all.growth, r.growth), all.finite && r.finite, all.fits && r.fits};
       r = {0, true};  // the next step may have fewer parts
     }
     optimized_.report(c, all);
@@ -179,6 +190,7 @@ class Update final : public SharedStep {
     a.moments[1] = optimized_.moment(c, 1);
     if (weight.index && a.u.kind == Sender::Kind::bytes) a.segments = segments_.of(*weight.index);
     if (a.segments) a.scratch = reserve(scratch_, part, update_scratch(*a.segments));
+    a.q = optimized_.fixed_copy(c);
     reports_[static_cast<std::size_t>(part.index)] = kernel(a);
   }
 
@@ -249,7 +261,7 @@ std::unique_ptr<Runnable> make_apply(const Step& step) {
     const std::vector<std::int32_t> fixed = fixed_positions(weight);
     o.report(c, c.kernels.apply(rule_of(o.attributes.rule), c.place(scalars).tensor->data<float>().data(),
                                 c.place(s).as<float>(), weight.entries(), fixed, weight.as<float>(),
-                                o.moment(c, 0), o.moment(c, 1)));
+                                o.moment(c, 0), o.moment(c, 1), o.fixed_copy(c)));
   });
 }
 

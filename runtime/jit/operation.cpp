@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "core/error.hpp"
+#include "passes/plan/kept_weights.hpp"
 #include "runtime/kernel_kinds.hpp"
 #include "runtime/kernels/arithmetic.hpp"
 
@@ -68,10 +69,11 @@ struct Text {
   }
   std::string operator()(const Update& o) const {
     return fmt::format(
-        "update_{} rule={} u={} v={} u_a={} u_b={} v_a={} v_b={} senders={} receivers={} fixed_diagonal={:d}",
+        "update_{} rule={} u={} v={} u_a={} u_b={} v_a={} v_b={} senders={} receivers={} fixed_diagonal={:d} "
+        "kept_bits={}",
         o.sparse ? "sparse" : "dense", static_cast<int>(o.rule), static_cast<int>(o.u), static_cast<int>(o.v),
         bits_of(o.u_a), bits_of(o.u_b), bits_of(o.v_a), bits_of(o.v_b), o.senders, o.receivers,
-        o.fixed_diagonal);
+        o.fixed_diagonal, o.kept_bits);
   }
 };
 
@@ -157,6 +159,7 @@ Generated update(const Step& step, const Plan& plan) {
   o.fixed_diagonal =
       entries.kind == Entries::Kind::offdiag ||
       (o.sparse && plan.patterns.at(static_cast<std::size_t>(entries.pattern.index)).fixed_diagonal);
+  if (kept_by(step).index >= 0) o.kept_bits = plan.fixed_bits;
   if (table_updates_faster(o)) return none("the kernel table's update is faster");
   return one(o);
 }

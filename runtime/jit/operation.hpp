@@ -152,8 +152,9 @@ struct AdvanceSparse {
 /// or of senders of a dense one. Operands: w, m, v (null where the rule has none), offsets, sender (null for
 /// a dense weight), u (plus, or numbers), u minus (right after plus), v (plus, or numbers), v minus, scalars,
 /// report, scratch (dense: update_scratch() floats, the call's own). Senders that are signs are +1 or -1 in
-/// every active lane. The report is two i32, which the call raises to the bits of the largest |W'| - |W| and
-/// of the largest magnitude written.
+/// every active lane. The report is three i32, which the call raises to the bits of the largest |W'| - |W|
+/// and of the largest magnitude written, and to 1 where q of a W' it wrote doesn't fit. Operand 12, if it
+/// keeps q: q i32, which gets that of every W' written.
 struct Update {
   StepRule rule;
   Sender::Kind u;
@@ -161,6 +162,7 @@ struct Update {
   float u_a, u_b, v_a, v_b;  // pairs
   std::int64_t senders, receivers;
   bool sparse, fixed_diagonal;
+  int kept_bits;  // fixed bits of the q it keeps; 0: it keeps none
 };
 
 using Operation = std::variant<Quantise, ToFields, Sum, Sign, SignError, PairError, Turn, Affine, RealDense,

@@ -92,7 +92,7 @@ class DenseCorrelation {
   void lay_out() {
     for (std::int64_t p = 0; p < in_.panels; ++p) {
       // Behind the last receiver up to the end of its register.
-      for (std::int64_t k = first(); k < row_stride(last()); ++k) {
+      for (std::int64_t k = counts() ? lay_out_registers(p) : first(); k < row_stride(last()); ++k) {
         const std::int64_t i = p * receivers() + k;
         const bool exists = k < receivers();
         any_ |= exists && erring_lanes(in_.v, i) != 0;
@@ -105,6 +105,25 @@ class DenseCorrelation {
         }
       }
     }
+  }
+
+  /// The masks of whole registers of a panel's receivers; the first receiver behind them.
+  std::int64_t lay_out_registers(std::int64_t p) {
+    Words erring{};
+    std::int64_t k = first();
+    for (; k + words <= last(); k += words) {
+      const std::int64_t i = p * receivers() + k;
+      const Words plus = widen(in_.v.signs.plus + i), minus = widen(in_.v.signs.minus + i);
+      erring = erring | plus | minus;
+      const Words planes[] = {plus, how_ == Arithmetic::signs ? plus | minus : minus};
+      for (int plane = 0; plane < 2; ++plane) {
+        store(masks(plane, p, k), planes[plane]);
+        const Floats before = p == 0 ? Floats{} : load<float>(totals(plane, k));
+        store(totals(plane, k), before + to_floats(popcount(planes[plane])));
+      }
+    }
+    for (int i = 0; i < words; ++i) any_ |= erring[i] != 0;
+    return k;
   }
 
   void lay_out_masks(std::int64_t p, std::int64_t k, std::uint32_t plus, std::uint32_t minus) {
@@ -268,13 +287,10 @@ template <StepRule rule, bool plus_zero, class Sum>
 [[gnu::always_inline]] inline UpdateReport step_rows(const DenseArguments in, Sum s_of) {
   const Step<rule, plus_zero> step(in.scalars);
   const DenseWeight<float>& weight = in.weight;
+  const Parameters to(weight.entries, in.moments, in.q);
   Progress<rule> progress;
-  for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j) {
-    const std::int64_t row = j * weight.stride;
-    const Parameters to{weight.entries + row, in.moments[0] ? in.moments[0] + row : nullptr,
-                        in.moments[1] ? in.moments[1] + row : nullptr};
-    step_row(step, to, in, j, progress, s_of(j));
-  }
+  for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j)
+    step_row(step, to.from(j * weight.stride), in, j, progress, s_of(j));
   return progress.report();
 }
 

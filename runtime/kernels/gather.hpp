@@ -85,14 +85,6 @@ void scale(float* values, std::int64_t n, float factor) {
   for (std::int64_t i = 0; i < n; ++i) values[i] = values[i] * factor;
 }
 
-/// 2^exponent for -126 <= exponent <= 127.
-[[gnu::always_inline]] inline float two_to(int exponent) {
-  const std::int32_t bits = (exponent + 127) << 23;
-  float result;
-  __builtin_memcpy(&result, &bits, sizeof result);
-  return result;
-}
-
 /// Whether a scaled number stays below `limit` in magnitude; false for NaN. The scaling is exact.
 [[gnu::always_inline]] inline bool fits(float scaled, float limit) {
   return scaled > -limit && scaled < limit;

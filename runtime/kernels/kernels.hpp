@@ -141,8 +141,15 @@ struct Changes {
 
 /// What an update kernel reports.
 struct UpdateReport {
-  float growth;  // no |W'| exceeds |W| by more, by little less at most; means nothing unless `finite`
-  bool finite;   // every weight and moment it wrote is finite
+  float growth;      // no |W'| exceeds |W| by more, by little less at most; means nothing unless `finite`
+  bool finite;       // every weight and moment it wrote is finite
+  bool fits = true;  // every |W'| of which it wrote q is below 2^(31 - F)
+};
+
+/// Where an update leaves q of what it writes, and q of all else stays as it is.
+struct FixedCopy {
+  std::int32_t* entries = nullptr;  // laid out as the weight's; null: q isn't wanted
+  int fixed_bits = 20;
 };
 
 template <class Weight>
@@ -158,6 +165,7 @@ struct UpdateArguments {
   float* scratch;                            // update_scratch() floats, or with segments theirs
   std::span<const std::int32_t> fixed = {};  // sparse: the entries (k, k) if they never change, ascending
   const SenderSegments* segments = nullptr;  // sparse, bytes: null if they don't pay
+  FixedCopy q = {};                          // dense
 };
 
 /// Floats of scratch memory that an update or correlation of a dense weight needs.
@@ -267,7 +275,7 @@ struct KernelTable {
   /// The optimizer's step alone, from a stored S, over n entries (`fixed`, if not null: entries that never
   /// change, ascending).
   UpdateReport (*apply)(StepRule rule, const float* scalars, const float* s, std::int64_t n,
-                        std::span<const std::int32_t> fixed, float* w, float* m, float* v);
+                        std::span<const std::int32_t> fixed, float* w, float* m, float* v, FixedCopy q);
 
   // Bounds.
   /// out[k] += sum over senders of |q|, in int64.

@@ -71,7 +71,7 @@ class SparseUpdate {
     }
     return lanes_of<Words>(bits);
   }
-  Parameters parameters() const { return {in_.weight.entries, in_.moments[0], in_.moments[1]}; }
+  Parameters parameters() const { return {in_.weight.entries, in_.moments, {}}; }
 
   const SparseArguments& in_;
   SparseCorrelation<how> correlation_;

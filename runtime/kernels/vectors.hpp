@@ -179,6 +179,9 @@ template <class V>
 [[gnu::always_inline]] inline Ints larger(Ints a, Ints b) {
   return (Ints)_mm512_max_epi32((__m512i)a, (__m512i)b);
 }
+[[gnu::always_inline]] inline Ints smaller(Ints a, Ints b) {
+  return (Ints)_mm512_min_epi32((__m512i)a, (__m512i)b);
+}
 [[gnu::always_inline]] inline __mmask16 equal(Ints a, Ints b) {
   return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
 }
@@ -229,6 +232,7 @@ template <class V>
   return (x + (x >> 16)) & 0x3fu;
 }
 [[gnu::always_inline]] inline Ints larger(Ints a, Ints b) { return a > b ? a : b; }
+[[gnu::always_inline]] inline Ints smaller(Ints a, Ints b) { return a < b ? a : b; }
 [[gnu::always_inline]] inline Words equal(Ints a, Ints b) { return (Words)(a == b); }
 [[gnu::always_inline]] inline Words differing(Ints a, Ints b) { return (Words)(a != b); }
 
@@ -309,6 +313,14 @@ template <class V>
 
 [[gnu::always_inline]] inline Floats magnitude(Floats x) { return (Floats)((Words)x & 0x7fffffffu); }
 [[gnu::always_inline]] inline Floats to_floats(Words x) { return __builtin_convertvector((Ints)x, Floats); }
+
+/// 2^exponent for -126 <= exponent <= 127.
+[[gnu::always_inline]] inline float two_to(int exponent) {
+  const std::int32_t bits = (exponent + 127) << 23;
+  float result;
+  __builtin_memcpy(&result, &bits, sizeof result);
+  return result;
+}
 
 }  // namespace
 }  // namespace relaxon

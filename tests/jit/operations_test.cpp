@@ -324,6 +324,11 @@ void check_update(Draw& draw, const Update& o, Isa isa, const Made& update, std:
       if (c.sender[static_cast<std::size_t>(e)] == k) fixed.push_back(e);
     }
   }
+  std::vector<std::int32_t> expected_q(n, 7);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (!o.sparse && static_cast<std::int64_t>(i) % stride >= o.receivers) expected_q[i] = 0;
+  }
+  std::vector<std::int32_t> q = expected_q;
   const auto by_table = [&](auto kernel, auto weight) {
     UpdateArguments<decltype(weight)> a{};
     a.rule = o.rule;
@@ -337,19 +342,22 @@ void check_update(Draw& draw, const Update& o, Isa isa, const Made& update, std:
     a.fixed_diagonal = o.fixed_diagonal;
     a.fixed = fixed;
     a.scratch = scratch.data();
+    if (o.kept_bits > 0) a.q = {expected_q.data(), o.kept_bits};
     return kernel(a);
   };
   const UpdateReport report =
       o.sparse ? by_table(table.update_sparse, c.weight(expected.w.data()))
                : by_table(table.update_dense,
                           DenseWeight<float>{expected.w.data(), o.senders, o.receivers, stride});
-  std::int32_t bits[2] = {0, 0};
+  std::int32_t bits[3] = {0, 0, 0};
   update(
       {actual.w.data(), actual.m.data(), actual.v.data(), pointer(c.offsets.data()), pointer(c.sender.data()),
        pointer(sides.u_data()), pointer(sides.u.signs.minus), pointer(sides.v_data()),
-       pointer(sides.v.signs.minus), pointer(scalars.data()), bits, scratch.data()},
+       pointer(sides.v.signs.minus), pointer(scalars.data()), bits, scratch.data(), q.data()},
       batch, o.sparse ? o.receivers : o.senders);
   CHECK(actual == expected);
+  if (report.fits) CHECK(q == expected_q);
+  CHECK(report.fits == (bits[2] == 0));
   CHECK(report.finite == (bits[1] < 0x7f800000));
   CHECK(std::bit_cast<float>(bits[0]) <= report.growth);
 }
@@ -375,7 +383,11 @@ TEST_CASE("generated updates are the kernels'", "[jit]") {
                                                                                            : 9;
           const bool diagonal = senders == receivers;
           for (const StepRule rule : {all_rules[turn % 5], StepRule::sgd}) {
-            const Update o{rule, u, v, 1.25f, -0.5f, 0.75f, -1.5f, senders, receivers, sparse, diagonal};
+            const Update o{rule, u, v, 1.25f, -0.5f, 0.75f, -1.5f, senders, receivers, sparse, diagonal,
+                           // Of most weights some draws are too large for 30 bits.
+                           sparse          ? 0
+                           : turn % 4 == 2 ? 30
+                                           : 12};
             const Made update(o, isa);
             for (const std::int64_t batch : batches) {
               INFO(name_of(isa) << ", " << text_of(o) << ", batch " << batch);
@@ -396,7 +408,8 @@ TEST_CASE("all optimizers' generated updates are the kernels'", "[jit]") {
     for (const bool sparse : {false, true}) {
       const Isa isa = best_isa();
       if (isa == Isa::x86_64) continue;
-      const Update o{rule, Sender::Kind::signs, Errors::Kind::signs, 0, 0, 0, 0, 67, 67, sparse, true};
+      const Update o{rule, Sender::Kind::signs, Errors::Kind::signs, 0, 0, 0, 0, 67, 67, sparse,
+                     true, sparse ? 0 : 20};
       const Made update(o, isa);
       INFO(text_of(o));
       for (const std::int64_t batch : batches) check_update(draw, o, isa, update, batch, true);

@@ -168,8 +168,17 @@ Growth plain_update(StepRule rule, const std::vector<float>& c, const Sides& sid
   return growth;
 }
 
+constexpr int kept_bits = 12;
+
+std::vector<std::int32_t> fixed_of(const KernelTable& table, const std::vector<float>& w) {
+  std::vector<std::int32_t> q(w.size());
+  REQUIRE(table.quantise(w.data(), static_cast<std::int64_t>(w.size()), kept_bits, q.data()) == -1);
+  return q;
+}
+
 void check(const UpdateReport& report, const Growth& growth, const Parameters& actual,
            const Parameters& expected) {
+  REQUIRE(report.fits);
   REQUIRE(report.finite);
   REQUIRE(report.growth >= growth.least);
   REQUIRE(report.growth <= growth.most);
@@ -226,6 +235,8 @@ TEST_CASE("dense updates are section 11's", "[kernels]") {
     const Growth growth = plain_update(rule, c, sides, entries, expected);
 
     std::vector<float> scratch(static_cast<std::size_t>(update_scratch(u, v, panels_of(batch), stride)));
+    const bool keeps = round % 2 == 1;
+    std::vector<std::int32_t> q = fixed_of(table, actual.w);
     const UpdateArguments<DenseWeight<float>> arguments{
         rule,
         c.data(),
@@ -235,14 +246,37 @@ TEST_CASE("dense updates are section 11's", "[kernels]") {
         {actual.w.data(), d, K, stride},
         {moments_of(rule) > 0 ? actual.m.data() : nullptr, moments_of(rule) > 1 ? actual.v.data() : nullptr},
         square,
-        scratch.data()};
+        scratch.data(),
+        {},
+        {keeps ? q.data() : nullptr, kept_bits}};
     std::vector<float> s(actual.w.size(), std::numeric_limits<float>::quiet_NaN()),
         expected_s(actual.w.size());
     for (const Entry& e : entries) expected_s[e.at] = sides.s(e.j, e.k);
     table.correlate_dense(arguments, s.data());
     REQUIRE(same_numbers(s, expected_s));
     check(table.update_dense(arguments), growth, actual, expected);
+    if (keeps) REQUIRE(q == fixed_of(table, expected.w));
   });
+}
+
+TEST_CASE("an update tells that a weight has grown too large for its q", "[kernels]") {
+  const FlushToZero mode;
+  for (const Isa isa : available_isas()) {
+    for (const StepRule rule : all_rules) {
+      for (const std::size_t at : {0u, 17u, 32u}) {
+        INFO(name_of(isa) << " rule " << int(rule) << " entry " << at);
+        Draw draw(26);
+        std::vector<float> c = random_scalars(draw, rule, false), w(33, 1.0f), m(33), v(33), s(33);
+        std::vector<std::int32_t> q(33, 1 << kept_bits);
+        w[at] = 600000.0f;
+        q[at] = 0;
+        const UpdateReport report = kernels(isa).apply(rule, c.data(), s.data(), 33, {}, w.data(), m.data(),
+                                                       v.data(), {q.data(), kept_bits});
+        CHECK(report.finite);
+        CHECK(!report.fits);
+      }
+    }
+  }
 }
 
 /// A sparse weight with its trainable entries; those of a diagonal are fixed.
@@ -492,11 +526,14 @@ TEST_CASE("a step from a stored S leaves fixed entries alone", "[kernels]") {
           plain_step(rule, c, s[i], expected.w[i], expected.m[i], expected.v[i]);
           growth.note(actual.w[i], expected.w[i], c[1]);
         }
+        const KernelTable& table = kernels(isa);
+        std::vector<std::int32_t> q = fixed_of(table, actual.w);
         const UpdateReport report =
-            kernels(isa).apply(rule, c.data(), s.data(), static_cast<std::int64_t>(n), fixed, actual.w.data(),
-                               moments_of(rule) > 0 ? actual.m.data() : nullptr,
-                               moments_of(rule) > 1 ? actual.v.data() : nullptr);
+            table.apply(rule, c.data(), s.data(), static_cast<std::int64_t>(n), fixed, actual.w.data(),
+                        moments_of(rule) > 0 ? actual.m.data() : nullptr,
+                        moments_of(rule) > 1 ? actual.v.data() : nullptr, {q.data(), kept_bits});
         check(report, growth, actual, expected);
+        REQUIRE(q == fixed_of(table, expected.w));
       }
     }
   }
@@ -515,8 +552,8 @@ TEST_CASE("an update reports numbers that aren't finite", "[kernels]") {
         s[at] = 3e38f;  // its product with the rate, or its square, is infinite
         std::vector<float> scalars = c;
         scalars[0] = 2.0f;
-        const UpdateReport report =
-            kernels(isa).apply(rule, scalars.data(), s.data(), 21, {}, p.w.data(), p.m.data(), p.v.data());
+        const UpdateReport report = kernels(isa).apply(rule, scalars.data(), s.data(), 21, {}, p.w.data(),
+                                                       p.m.data(), p.v.data(), {});
         CHECK(!report.finite);
       }
     }

@@ -74,6 +74,7 @@ TEST_CASE("steps of every kernel stay as they are", "[plan][text]") {
       "%x = gather(%x, %n)",
       "%n = gather_index(%n, %n)",
       "%w = quantise(%w) {dense edge=1-0 fixed}",
+      "%w = quantise(%w) {dense edge=1-0 fixed} threads columns kept why \"updates keep it\"",
       "%h = exact(%s, %J) {dense edge=1-1 fixed}",
       "%h = real(%x, %w) {dense edge=1-0}",
       "%h = to_fields(%h)",

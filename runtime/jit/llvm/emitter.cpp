@@ -202,6 +202,12 @@ V Emitter::magnitude(V x) {
 
 V Emitter::popcount(V x) { return b.CreateUnaryIntrinsic(llvm::Intrinsic::ctpop, x); }
 
+Converted Emitter::converted(V x, int bits, float limit) {
+  const unsigned width = width_of(x);
+  V scaled = b.CreateFMul(x, splat(real(static_cast<float>(std::int64_t{1} << bits)), width));
+  return {rounded(scaled), mask_of(b.CreateFCmpUGE(magnitude(scaled), splat(real(limit), width)))};
+}
+
 V Emitter::rounded(V x) {
   const unsigned width = width_of(x);
   llvm::Module& module = *function_.getParent();

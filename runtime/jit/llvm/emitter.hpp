@@ -18,6 +18,11 @@ namespace relaxon::jit {
 using V = llvm::Value*;
 using Values = std::vector<V>;
 
+/// Numbers as integers, and the lanes, as bits, whose number doesn't stay below a limit in magnitude.
+struct Converted {
+  V integers, misfits;
+};
+
 class Emitter {
  public:
   /// Starts the body of `function`, which is called as jit::Function.
@@ -81,6 +86,8 @@ class Emitter {
   V bits_of(V x, llvm::Type* type) { return b.CreateBitCast(x, type); }
   /// To the nearest even integer, as 32-bit words; numbers beyond them give anything.
   V rounded(V x);
+  /// Sixteen numbers as integers in units of 2^-bits.
+  Converted converted(V x, int bits, float limit);
   /// sum + the products of four unsigned bytes of each word of u with four values in {-1, 0, 1} of v.
   V dot4(V sum, V u, V v);
   /// 32-bit words at base + index elements of `step`; 0 outside `mask`.

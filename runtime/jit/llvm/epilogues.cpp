@@ -31,16 +31,6 @@ void for_each_unit(Emitter& e, std::int64_t units, const std::function<void(V, V
   });
 }
 
-/// Bits of lanes whose number, as an integer in units of 2^-bits, doesn't stay below `limit`.
-struct Converted {
-  V integers, misfits;
-};
-Converted converted(Emitter& e, V x, int bits, float limit) {
-  V scaled = e.b.CreateFMul(x, e.splat(e.real(static_cast<float>(std::int64_t{1} << bits)), width));
-  V misfit = e.b.CreateFCmpUGE(e.magnitude(scaled), e.splat(e.real(limit), width));
-  return {e.rounded(scaled), e.mask_of(misfit)};
-}
-
 V first_bit(Emitter& e, V mask16) {
   return e.b.CreateZExt(e.b.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, mask16, e.b.getTrue()), e.i64);
 }
@@ -52,7 +42,7 @@ void generate(Emitter& e, const Quantise& o) {
   V whole = e.b.CreateSub(e.end, e.b.CreateAnd(e.b.CreateSub(e.end, e.begin), e.number(width - 1)));
   const auto convert = [&](V i, V mask) {
     V x = mask ? e.load_where(e.f32, mask, w, i) : e.load_vector(e.f32, width, w, i);
-    const Converted c = converted(e, x, o.fixed_bits, 0x1p31f);
+    const Converted c = e.converted(x, o.fixed_bits, 0x1p31f);
     e.return_if(e.b.CreateICmpNE(c.misfits, e.b.getInt16(0)), e.b.CreateAdd(i, first_bit(e, c.misfits)));
     if (mask) {
       e.store_where(c.integers, mask, q, i);
@@ -74,7 +64,7 @@ void generate(Emitter& e, const ToFields& o) {
     V active = e.active_lanes(panel);
     e.loop(e.begin, e.end, 1, [&](V unit) {
       V i = field_index(e, panel, o.units, unit);
-      const Converted c = converted(e, e.load_vector(e.f32, width, x, i), o.fixed_bits, 0x1p30f);
+      const Converted c = e.converted(e.load_vector(e.f32, width, x, i), o.fixed_bits, 0x1p30f);
       V misfits = e.b.CreateAnd(c.misfits, active);
       e.return_if(e.b.CreateICmpNE(misfits, e.b.getInt16(0)), e.b.CreateAdd(i, first_bit(e, misfits)));
       e.store(c.integers, e.at(e.i32, h, i));

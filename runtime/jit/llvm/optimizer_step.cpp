@@ -18,12 +18,14 @@ unsigned scalars_of(StepRule rule) {
 
 }  // namespace
 
-OptimizerStep::OptimizerStep(Emitter& e, StepRule rule)
+OptimizerStep::OptimizerStep(Emitter& e, StepRule rule, int kept_bits)
     : e_(e),
       rule_(rule),
       moments_(rule == StepRule::sgd ? 0
                : adam()              ? 2
-                                     : 1) {
+                                     : 1),
+      kept_bits_(kept_bits),
+      q_(kept_bits > 0 ? e.operand(12) : nullptr) {
   w_ = e.operand(0);
   m_ = e.operand(1);
   v_ = e.operand(2);
@@ -91,6 +93,11 @@ Progress OptimizerStep::at(V i, V s, V mask, V fixed, Progress progress) {
   // Any other moment that isn't finite shows in its weight.
   progress.largest = e_.larger_integer(progress.largest, size(next_w));
   if (moments_ > 1) progress.largest = e_.larger_integer(progress.largest, size(next_v));
+  if (!q_) return progress;
+  const Converted converted = e_.converted(next_w, kept_bits_, 0x1p31f);
+  write(converted.integers, q_);
+  V misfits = b.CreateZExt(e_.lanes_of(converted.misfits), e_.vector(e_.i32, width));
+  progress.misfits = b.CreateOr(progress.misfits, existing(misfits));
   return progress;
 }
 

@@ -9,16 +9,16 @@ namespace relaxon::jit {
 /// What an update has done so far, carried through its loops: bits of floats, because magnitudes order as
 /// integers; what shrinks is below 0 in both.
 struct Progress {
-  V growth, largest;
-  static Progress none(Emitter& e) { return {e.zeros(e.i32, 16), e.zeros(e.i32, 16)}; }
-  static Progress of(const Values& carried) { return {carried[0], carried[1]}; }
-  Values values() const { return {growth, largest}; }
+  V growth, largest, misfits;  // the last: 1 where a q didn't fit
+  static Progress none(Emitter& e) { return {e.zeros(e.i32, 16), e.zeros(e.i32, 16), e.zeros(e.i32, 16)}; }
+  static Progress of(const Values& carried) { return {carried[0], carried[1], carried[2]}; }
+  Values values() const { return {growth, largest, misfits}; }
 };
 
 class OptimizerStep {
  public:
   /// Reads the operands of an Update that every step needs.
-  OptimizerStep(Emitter& e, StepRule rule);
+  OptimizerStep(Emitter& e, StepRule rule, int kept_bits);
 
   /// Whether entries without an error may move: a scalar condition, constant for all rules but sgd.
   V moves_silently();
@@ -39,7 +39,8 @@ class OptimizerStep {
   Emitter& e_;
   StepRule rule_;
   unsigned moments_;
-  V w_, m_, v_;
+  int kept_bits_;
+  V w_, m_, v_, q_;
   Values scalars_;
 };
 

@@ -10,7 +10,7 @@ UpdateParts::UpdateParts(Emitter& e, const Update& o)
       b_(e.b),
       o_(o),
       how_(arithmetic_of(o.u, o.v)),
-      step_(e, o.rule),
+      step_(e, o.rule, o.kept_bits),
       u_plus_(e.operand(5)),
       u_minus_(e.operand(6)),
       v_plus_(e.operand(7)),

@@ -28,7 +28,7 @@ class SparseUpdate : UpdateParts {
       V erring = errs(b_.CreateSelect(exists, k, e_.begin));
       V stop = b_.CreateOr(b_.CreateNot(exists), erring);
       return e_.when(stop, carried, [&] {
-        Progress p = silent(carried[2], k, Progress::of(carried));
+        Progress p = silent(carried.back(), k, Progress::of(carried));
         Values next = e_.when(exists, p.values(), [&] { return column(k, true, p).values(); });
         next.push_back(b_.CreateAdd(k, e_.number(1)));
         return next;
