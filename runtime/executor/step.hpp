@@ -90,6 +90,9 @@ Changes changes_of(const Context& context, const Place& q, SignsIn from, SignsIn
 /// Whether so many of them do that the plan wants the whole message (Step::whole_from).
 bool wants_whole(const Context& context, const Place& q, std::int64_t whole_from, Changes changes);
 
+/// What lies in the slots of a correlation.
+CorrelationSides sides_of(Context& context, const Correlated& slots);
+
 /// Takes the reports of an update or apply step.
 std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& step);
 
