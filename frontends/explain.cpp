@@ -30,7 +30,11 @@ std::string name_with_edge(OpKind op, const Attributes& attributes) {
 std::vector<std::string> ops_of(const Step& step) {
   if (step.covers.empty() && step.kernel != Kernel::probe) return {};
   std::vector<std::string> ops;
-  if (step.kernel == Kernel::update) ops.push_back(name_with_edge(OpKind::correlate, step.region));
+  if (step.kernel == Kernel::update) {
+    const std::size_t correlations = correlations_of(step).size();
+    ops.assign(correlations, name_with_edge(OpKind::correlate, step.region));
+    if (correlations == 2) ops.emplace_back(info(OpKind::subtract).name);
+  }
   const auto values = static_cast<std::size_t>(std::count(step.covers.begin(), step.covers.end(), '%'));
   const bool sums = step.kernel == Kernel::sign || step.kernel == Kernel::margin;
   if (sums && values > step.outputs.size()) ops.emplace_back(info(OpKind::aggregate).name);

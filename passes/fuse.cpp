@@ -76,12 +76,30 @@ class Grouping {
   }
 
   Group step(OpId id, const Op& apply) const {
-    const ValueId correlation = apply.operands[apply.operands.size() - 2];
-    const Op* op = graph_.definition(correlation);
-    const OpId from = graph_.value(correlation).op;
-    const bool fits = op && op->kind == OpKind::correlate && op->block == apply.block &&
-                      uses_.of(correlation).size() == 1 && !slices_between(graph_, from, id);
-    return fits ? Group{id, {from, id}} : Group{id, {id}};
+    Group group{id, {}};
+    const ValueId s = apply.operands[apply.operands.size() - 2];
+    const Op* op = graph_.definition(s);
+    bool fits;
+    if (op && op->kind == OpKind::subtract) {
+      fits = op->operands[0] != op->operands[1] && joins(op->operands[0], OpKind::correlate, id, group) &&
+             joins(op->operands[1], OpKind::correlate, id, group) && joins(s, OpKind::subtract, id, group);
+    } else {
+      fits = joins(s, OpKind::correlate, id, group);
+    }
+    if (!fits) group.ops.clear();
+    group.ops.push_back(id);
+    return group;
+  }
+
+  /// Adds what makes a value, if it is an op of the kind, used once, that may move to where `place` stands.
+  bool joins(ValueId value, OpKind kind, OpId place, Group& group) const {
+    const Op* op = graph_.definition(value);
+    const OpId id = graph_.value(value).op;
+    if (!op || op->kind != kind || op->block != graph_.op(place).block || uses_.of(value).size() != 1 ||
+        slices_between(graph_, id, place))
+      return false;
+    group.ops.push_back(id);
+    return true;
   }
 
   const Graph& graph_;

@@ -100,9 +100,12 @@ class Counter {
       // Beside the messages: target and margin.
       case Kernel::margin: return elements(output(0)) * (static_cast<double>(step_.inputs.size()) - 1);
       case Kernel::update: {
-        const Type& u = input(step_.inputs.size() - 3);
-        const Type& v = input(step_.inputs.size() - 2);
-        return connected(std::get<CorrelateAttributes>(step_.region).map, input(0), u, v) + apply();
+        const auto& map = std::get<CorrelateAttributes>(step_.region).map;
+        const std::vector<Correlated> correlations = correlations_of(step_);
+        double flops = apply() + static_cast<double>(correlations.size() - 1) * elements(input(0));
+        for (const Correlated& s : correlations)
+          flops += connected(map, input(0), plan_.slot(s.u).type, plan_.slot(s.v).type);
+        return flops;
       }
       default: return op_flops();
     }

@@ -266,13 +266,16 @@ class StepTime {
            4 * entries(0) / weight_rate();
   }
 
+  /// Correlations that S of an update is made of.
+  double correlations() const { return static_cast<double>(correlations_of(step_).size()); }
+
   double update(const StepRates& rates) const {
     const std::size_t u = moments() + 1;
     if (by_columns(0)) return update_columns(rates, u);
     const double rows = senders(0), registers = ceil_to(receivers(0), panel) / floats_;
     const bool in_registers =
-        storage(u) == Storage::signs && storage(u + 1) != Storage::reals && panels() == 1;
-    const double correlation = correlation_cycles(u), fixed = keeps_fixed() ? 3 : 0;
+        storage(u) == Storage::signs && storage(u + 1) == Storage::signs && correlations() * panels() <= 2;
+    const double correlation = correlations() * correlation_cycles(u), fixed = keeps_fixed() ? 3 : 0;
     const double step = rows * registers * (cycles(correlation) + fmas(step_fmas() + fixed));
     return std::max(step, parameters_ns(1)) + cycles(rows * (in_registers ? 12 : 70));
   }
@@ -283,7 +286,8 @@ class StepTime {
     const double registers = std::ceil(entries(0) / columns / floats_);
     const double gathered = storage(u) == Storage::bytes ? 26 : 38;
     const double each =
-        cycles((gathered * panels() + correlation_cycles(u)) * floats_ / 16) + fmas(step_fmas());
+        cycles(correlations() * (gathered * panels() + correlation_cycles(u)) * floats_ / 16) +
+        fmas(step_fmas());
     const bool moves = moments() > 0;
     const double silent = (1 - rates.erring) * entries(0);
     const double decay = moves ? fmas(step_fmas() * silent / floats_) : 0;

@@ -72,6 +72,9 @@ KernelChoice correlate_kernel(const Graph& graph, const Op& op) {
   if (a.map.kind != MapKind::dense)
     return reference(fmt::format("no kernel for {} maps", name_in(map_names, a.map.kind)));
   if (!has_batch(graph.type(op.operands[0]))) return reference("the sender has no batch");
+  const auto owner = graph.block(op.block).owner;
+  if (owner && graph.op(*owner).kind == OpKind::fuse)
+    return {Kernel::correlate, "no kernel updates such a weight from such senders and errors"};
   return {Kernel::correlate, "S is used more than once, or by no optimizer"};
 }
 

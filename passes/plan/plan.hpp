@@ -60,7 +60,7 @@ enum class Kernel : std::uint8_t {
   correlate,     // S
   subtract,      // the difference of two S
   apply,         // optimizer step from a stored S
-  update,        // correlate, apply: S is never stored
+  update,        // correlate, or two and their difference, apply: S is never stored
   advance,       // message(b) - message(a), by the senders that differ
   follow,        // advance of message(a): what differs, or the whole message(b) where that costs less
   hits,          // count right answers
@@ -73,10 +73,10 @@ inline constexpr std::array<std::string_view, 11> storage_names{
     "tensor",     "signs", "pair",    "bytes",       "reals",        "fields",
     "field_rows", "dense", "columns", "dense_fixed", "columns_fixed"};
 inline constexpr std::array<std::string_view, 29> kernel_names{
-    "reference", "zero",    "copy",         "load",     "store",  "turn",      "slice",
-    "take_row",  "gather",  "gather_index", "quantise", "exact",  "real",      "to_fields",
-    "to_reals",  "affine",  "sum",          "sign",     "margin", "correlate", "subtract", "apply",
-    "update",    "advance", "follow",       "hits",     "scan",   "loop",      "probe"};
+    "reference", "zero",         "copy",     "load",      "store",    "turn",      "slice",    "take_row",
+    "gather",    "gather_index", "quantise", "exact",     "real",     "to_fields", "to_reals", "affine",
+    "sum",       "sign",         "margin",   "correlate", "subtract", "apply",     "update",   "advance",
+    "follow",    "hits",         "scan",     "loop",      "probe"};
 
 /// Exact integers.
 inline bool holds_fields(Storage s) { return s == Storage::fields || s == Storage::field_rows; }
@@ -105,7 +105,7 @@ struct Step {
   Kernel kernel = Kernel::reference;
   OpKind op = OpKind::zeros;  // the op it computes, or the last one of a region
   Attributes attributes;      // that op's
-  Attributes region;          // attributes of the region's first op (update: correlate's), if it has two
+  Attributes region;          // attributes of the region's first op (update: correlate's), if it has several
   std::vector<SlotId> inputs, outputs;
   // scan, loop: inputs = count, then starts; outputs = carries; `arguments` = the index (loop), then carries;
   // `yielded` = what each iteration leaves for them.
@@ -156,6 +156,13 @@ Plan make_plan(const Graph& graph, const PlanOptions& options = {});
 /// The target of a margin step: of its inputs, after the messages if these are summed on the way, else before
 /// the field.
 SlotId margin_target(const Plan& plan, const Step& step);
+
+/// Slots of the two sides of a correlation.
+struct Correlated {
+  SlotId u, v;
+};
+/// What S of an update step is made of: a correlation, or one and a second that is taken away from it.
+std::vector<Correlated> correlations_of(const Step& update);
 
 /// Text of a plan, and back; "parse(print(p)) == p".
 std::string print(const Plan& plan);

@@ -74,13 +74,13 @@ class Planner {
     return text;
   }
 
-  Step& add(std::vector<Step>& steps, Kernel kernel, const Op& op, std::string why) {
+  Step& add(std::vector<Step>& steps, Kernel kernel, const Op& op, std::string_view why) {
     Step& step = steps.emplace_back();
     step.kernel = kernel;
     step.op = op.kind;
     step.attributes = op.attributes;
     step.covers = covers(op);
-    step.why = std::move(why);
+    step.why = why;
     return step;
   }
 
@@ -163,7 +163,7 @@ class Planner {
       case OpKind::loop: return iterate(id, op, steps);
       case OpKind::fuse: return region(op, steps);
       case OpKind::advance: return advance(id, op, steps);
-      case OpKind::apply: return apply(id, op, nullptr, steps);
+      case OpKind::apply: return apply(id, op, {}, steps);
       case OpKind::probe: {
         Step& step = add(steps, Kernel::probe, op, "asked for");
         step.inputs = slots(op.operands);
@@ -256,14 +256,11 @@ class Planner {
     step.outputs = {field};
   }
 
-  /// apply, with the correlation that feeds it if the two are one region.
-  void apply(OpId id, const Op& op, const Op* correlate, std::vector<Step>& steps) {
+  /// apply, with the correlations that feed it if they are one region.
+  void apply(OpId id, const Op& op, const std::vector<const Op*>& correlations, std::vector<Step>& steps) {
     const auto moments = static_cast<std::size_t>(moments_of(std::get<ApplyAttributes>(op.attributes).rule));
-    if (plan_.slot(slot(op.operands[0])).storage == Storage::tensor) {
-      if (correlate) simple(*correlate, steps);
-      return simple(op, steps);
-    }
     const Storage storage = plan_.slot(slot(op.operands[0])).storage;
+    if (storage == Storage::tensor) return simple(op, steps);
     std::vector<SlotId> changed;
     for (std::size_t i = 0; i <= moments; ++i) {
       const bool lies_so = plan_.slot(slot(op.operands[i])).storage == storage;
@@ -271,20 +268,29 @@ class Planner {
                                 : in_storage(op.operands[i], storage, "as the weight lies", steps));
       slots_[index(op.results[i])] = changed.back();
     }
+    const bool fused = !correlations.empty();
     const SlotId s =
-        correlate ? SlotId{} : in_storage(op.operands[moments + 1], storage, "as the weight lies", steps);
-    Step& step = add(steps, correlate ? Kernel::update : Kernel::apply, op,
-                     correlate ? "S is used once: its entries never leave registers" : "S is stored");
+        fused ? SlotId{} : in_storage(op.operands[moments + 1], storage, "as the weight lies", steps);
+    Step& step = add(steps, fused ? Kernel::update : Kernel::apply, op, why_updated(correlations.size()));
     step.inputs = changed;
-    if (correlate) {
-      step.region = correlate->attributes;
-      step.inputs.push_back(slot(correlate->operands[0]));
-      step.inputs.push_back(slot(correlate->operands[1]));
+    if (fused) {
+      step.region = correlations[0]->attributes;
+      for (const Op* correlation : correlations) {
+        for (const ValueId side : correlation->operands) step.inputs.push_back(slot(side));
+      }
     } else {
       step.inputs.push_back(s);
     }
     step.inputs.push_back(slot(op.operands[moments + 2]));
     step.outputs = std::move(changed);
+  }
+
+  static std::string_view why_updated(std::size_t correlations) {
+    switch (correlations) {
+      case 0: return "S is stored";
+      case 1: return "S is used once: its entries never leave registers";
+      default: return "S of two phases: entries and their difference never leave registers";
+    }
   }
 
   /// A fused region: one step if a kernel computes it whole, else its ops one by one.
@@ -326,16 +332,43 @@ class Planner {
   }
 
   bool fused_update(const Block& body, std::vector<Step>& steps) {
-    if (body.ops.size() != 3) return false;
-    const Op& correlate = graph_.op(body.ops[0]);
-    const Op& end = graph_.op(body.ops[1]);
-    if (correlate.kind != OpKind::correlate || end.kind != OpKind::apply) return false;
-    const auto s = static_cast<std::size_t>(moments_of(std::get<ApplyAttributes>(end.attributes).rule)) + 1;
-    if (end.operands[s] != correlate.results[0] ||
-        choose_kernel(graph_, correlate).kernel != Kernel::correlate)
-      return false;
-    apply(body.ops[1], end, &correlate, steps);
+    const std::vector<const Op*> correlations = updating_correlations(body);
+    if (correlations.empty()) return false;
+    const OpId end = body.ops[body.ops.size() - 2];
+    apply(end, graph_.op(end), correlations, steps);
     return true;
+  }
+
+  /// The correlations of a region that one step updates a weight from: one, or two and their difference.
+  /// Empty: no kernel does that.
+  std::vector<const Op*> updating_correlations(const Block& body) const {
+    const std::size_t count = body.ops.size() - 1;
+    if (count != 2 && count != 4) return {};
+    const Op& end = graph_.op(body.ops[count - 1]);
+    if (end.kind != OpKind::apply || plan_.slot(slot(end.operands[0])).storage == Storage::tensor) return {};
+    std::vector<const Op*> correlations{&graph_.op(body.ops[0])};
+    if (count == 4) correlations.push_back(&graph_.op(body.ops[1]));
+    for (const Op* op : correlations) {
+      if (op->kind != OpKind::correlate || choose_kernel(graph_, *op).kernel != Kernel::correlate) return {};
+    }
+    ValueId s = correlations[0]->results[0];
+    if (count == 4) {
+      const Op& difference = graph_.op(body.ops[2]);
+      const std::vector<ValueId> terms{s, correlations[1]->results[0]};
+      if (difference.kind != OpKind::subtract || difference.operands != terms ||
+          !lie_alike(*correlations[0], *correlations[1]))
+        return {};
+      s = difference.results[0];
+    }
+    return end.operands[end.operands.size() - 2] == s ? correlations : std::vector<const Op*>{};
+  }
+
+  /// Whether both correlations are of one kind, for a kernel that computes them together.
+  bool lie_alike(const Op& a, const Op& b) const {
+    const auto same = [&](std::size_t side) {
+      return plan_.slot(slot(a.operands[side])).storage == plan_.slot(slot(b.operands[side])).storage;
+    };
+    return a.attributes == b.attributes && same(0) && same(1);
   }
 
   /// What an iteration leaves for each carry. A yield that lies in another carry's slot is saved first, so
@@ -417,6 +450,15 @@ Plan make_plan(const Graph& graph, const PlanOptions& options) {
   Plan plan = Planner(graph, options).run();
   verify(plan);
   return plan;
+}
+
+std::vector<Correlated> correlations_of(const Step& update) {
+  const auto moments =
+      static_cast<std::size_t>(moments_of(std::get<ApplyAttributes>(update.attributes).rule));
+  std::vector<Correlated> all;
+  for (std::size_t i = moments + 1; i + 2 < update.inputs.size(); i += 2)
+    all.push_back({update.inputs[i], update.inputs[i + 1]});
+  return all;
 }
 
 SlotId margin_target(const Plan& plan, const Step& step) {

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
+#include "passes/plan/kept_weights.hpp"
 
 namespace relaxon {
 namespace {
@@ -55,7 +56,8 @@ Signature margin(const Plan& plan, const Step& step) {
   return {after_fields(step, {targets, tensor}), {out}};
 }
 
-/// apply: S lies as the weight; update: sender and errors instead.
+/// apply: S lies as the weight; update: sender and errors instead, of one correlation or two. Either may
+/// leave q of the weight, too.
 Signature optimizer_step(const Plan& plan, const Step& step) {
   const auto* apply = std::get_if<ApplyAttributes>(&step.attributes);
   const std::size_t moments = apply ? static_cast<std::size_t>(moments_of(apply->rule)) : 0;
@@ -66,8 +68,10 @@ Signature optimizer_step(const Plan& plan, const Step& step) {
     s.inputs.push_back(weight);
   } else {
     s.inputs.insert(s.inputs.end(), {senders, errors});
+    if (step.inputs.size() > moments + 4) s.inputs.insert(s.inputs.end(), {senders, errors});
   }
   s.inputs.push_back(tensor);
+  if (apply && kept_by(step).index >= 0) s.outputs.push_back(Storage::dense_fixed);
   return s;
 }
 

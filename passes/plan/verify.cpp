@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
+#include "passes/plan/kept_weights.hpp"
 #include "passes/plan/sharing.hpp"
 #include "passes/plan/signature.hpp"
 #include "passes/plan/text_form.hpp"
@@ -133,12 +134,19 @@ class Verifier {
       if (!in_place(s.kernel) && read)
         fail_step(
             fmt::format("{} is read and written; this kernel doesn't work in place", name(s.outputs[i])));
-      if (in_place(s.kernel) && (i >= s.inputs.size() || s.inputs[i] != s.outputs[i]))
+      if (in_place(s.kernel) && !keeps(i) && (i >= s.inputs.size() || s.inputs[i] != s.outputs[i]))
         fail_step(fmt::format("{} is written; expected input {}: this kernel works in place",
                               name(s.outputs[i]), i + 1));
       if (std::count(s.outputs.begin(), s.outputs.end(), s.outputs[i]) > 1)
         fail_step(fmt::format("{} is written twice", name(s.outputs[i])));
     }
+  }
+
+  /// Whether output i is the q that an update leaves.
+  bool keeps(std::size_t i) const {
+    const bool updates = step_->kernel == Kernel::update || step_->kernel == Kernel::apply;
+    return updates && std::holds_alternative<ApplyAttributes>(step_->attributes) &&
+           kept_by(*step_) == step_->outputs[i];
   }
 
   void check_carries() const {
@@ -221,7 +229,9 @@ class Verifier {
         check_connection(in[1], in[3], in[0]);
         return check_connection(in[2], in[3], in[0]);
       case Kernel::correlate: return check_connection(in[0], s.outputs[0], in[1]);
-      case Kernel::update: return check_connection(in[in.size() - 3], in[0], in[in.size() - 2]);
+      case Kernel::update:
+        for (const Correlated& c : correlations_of(s)) check_connection(c.u, in[0], c.v);
+        return;
       case Kernel::to_fields:
       case Kernel::to_reals:
       case Kernel::affine:
@@ -271,6 +281,8 @@ class Verifier {
     if (s.whole_from < 0 || s.whole_from > most)
       fail_step(follows ? fmt::format("whole from {}; expected 0 to {}", s.whole_from, most)
                         : fmt::format("whole from {}; expected it of follow alone", s.whole_from));
+    if (s.kept && (s.kernel != Kernel::quantise || slot(s.outputs[0]).storage != Storage::dense_fixed))
+      fail_step("kept; expected it of quantise of a dense weight alone");
     const bool legal = s.threads == Threads::one ||
                        (s.threads == Threads::columns ? can_share(plan_, s) : s.kernel == Kernel::loop);
     if (!legal) fail_step(fmt::format("threads can't share it by {}", name_in(threads_names, s.threads)));

@@ -6,6 +6,7 @@
 #include "core/fixed_point.hpp"
 #include "passes/plan/kept_weights.hpp"
 #include "runtime/executor/generated_step.hpp"
+#include "runtime/executor/joined_phases.hpp"
 
 namespace relaxon::executor {
 namespace {
@@ -128,31 +129,43 @@ class UpdateStep final : public GeneratedStep {
       : GeneratedStep(step, function, std::move(table)),
         operation_(operation),
         report_(update_reporter(step)),
-        moments_(inputs_.size() - 4),
+        correlations_(correlations_of(step)),
         q_(kept_by(step)),
+        moments_(outputs_.size() - (q_.index >= 0 ? 2 : 1)),
         own_(static_cast<std::size_t>(threads)) {}
 
   bool call(Context& c, ThreadPart part) override {
     const Place& w = c.place(inputs_[0]);
-    const Place& u = c.place(inputs_[moments_ + 1]);
-    const Place& v = c.place(inputs_[moments_ + 2]);
-    const Frame& f = c.frame;
     Own& own = own_[static_cast<std::size_t>(part.index)];
-    own.ran = operation_.u != Sender::Kind::signs || c.kernels.all_signs(u.signs_in(f), u.units, f.batch);
+    own.ran = never_0(c) &&
+              (correlations_.size() == 1 || JoinedPhases::joins(operation_.u, operation_.v, c.frame.batch));
     if (!own.ran) return false;
+    CorrelationSides sides = sides_of(c, correlations_[0]);
+    std::int64_t panels = c.frame.panels;
+    if (correlations_.size() == 2) {
+      own.joined.join(sides, sides_of(c, correlations_[1]), correlations_[0].u == correlations_[1].u,
+                      operation_.senders, operation_.receivers, c.frame.batch);
+      sides = own.joined.sides();
+      panels = own.joined.panels();
+    }
     const auto moment = [&](std::size_t i) { return i < moments_ ? c.place(inputs_[i + 1]).data : nullptr; };
-    const bool u_masks = operation_.u == Sender::Kind::signs || operation_.u == Sender::Kind::pair;
-    const bool v_masks = operation_.v != Errors::Kind::real;
     const Units units = w.index ? units_of(w.receivers, part)
                                 : Units{w.senders, w.senders * part.index / part.count,
                                         w.senders * (part.index + 1) / part.count};
-    invoke(c,
-           {w.data, moment(0), moment(1), w.index ? pointer(w.index->offsets.data()) : nullptr,
-            w.index ? pointer(w.index->sender.data()) : nullptr, u.data,
-            u_masks ? pointer(u.signs_in(f).minus) : nullptr, v.data,
-            v_masks ? pointer(v.signs_in(f).minus) : nullptr, pointer(c.place(inputs_.back()).tensor->raw()),
-            own.report.data(), scratch(own, w, f), q_.index >= 0 ? c.place(q_).data : nullptr},
-           units);
+    const Operands operands{w.data,
+                            moment(0),
+                            moment(1),
+                            w.index ? pointer(w.index->offsets.data()) : nullptr,
+                            w.index ? pointer(w.index->sender.data()) : nullptr,
+                            pointer(first_of(sides.u)),
+                            pointer(sides.u.signs.minus),
+                            pointer(first_of(sides.v)),
+                            pointer(sides.v.signs.minus),
+                            pointer(c.place(inputs_.back()).tensor->raw()),
+                            own.report.data(),
+                            scratch(own, w, panels),
+                            q_.index >= 0 ? c.place(q_).data : nullptr};
+    function_(operands.data(), panels * lanes, units.begin, units.end);
     return true;
   }
 
@@ -174,19 +187,42 @@ class UpdateStep final : public GeneratedStep {
     bool ran = false;
     std::array<std::int32_t, 3> report{};
     std::vector<float> scratch;
+    JoinedPhases joined;
   };
-  void* scratch(Own& own, const Place& w, const Frame& f) const {
+
+  /// Whether senders that are signs are, in every sample.
+  bool never_0(Context& c) const {
+    if (operation_.u != Sender::Kind::signs) return true;
+    return std::all_of(correlations_.begin(), correlations_.end(), [&](const Correlated& s) {
+      const Place& u = c.place(s.u);
+      return c.kernels.all_signs(u.signs_in(c.frame), u.units, c.frame.batch);
+    });
+  }
+  static const void* first_of(const Sender& u) {
+    switch (u.kind) {
+      case Sender::Kind::bytes: return u.bytes;
+      case Sender::Kind::real: return u.real;
+      default: return u.signs.plus;
+    }
+  }
+  static const void* first_of(const Errors& v) {
+    if (v.kind == Errors::Kind::real) return v.real;
+    return v.signs.plus;
+  }
+
+  void* scratch(Own& own, const Place& w, std::int64_t panels) const {
     if (w.index) return nullptr;
     const auto floats =
-        static_cast<std::size_t>(update_scratch(operation_.u, operation_.v, f.panels, w.stride));
+        static_cast<std::size_t>(update_scratch(operation_.u, operation_.v, panels, w.stride));
     if (own.scratch.size() < floats) own.scratch.resize(floats);
     return own.scratch.data();
   }
 
   jit::Update operation_;
   std::function<void(Context&, const UpdateReport&)> report_;
-  std::size_t moments_;
+  std::vector<Correlated> correlations_;
   SlotId q_;
+  std::size_t moments_;
   std::vector<Own> own_;
 };
 

@@ -110,6 +110,9 @@ class KeptFixed {
   SlotId weight_, q_;
 };
 
+/// What lies in the slots of a correlation.
+CorrelationSides sides_of(Context& context, const Correlated& slots);
+
 /// Takes the reports of an update or apply step.
 std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& step);
 

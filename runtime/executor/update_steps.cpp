@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "passes/plan/kept_weights.hpp"
+#include "runtime/executor/joined_phases.hpp"
 #include "runtime/executor/step.hpp"
 #include "runtime/kernel_kinds.hpp"
 #include "runtime/weight_errors.hpp"
@@ -122,28 +123,28 @@ class Segments {
   std::optional<SenderSegments> segments_;
 };
 
-/// Scratch memory of each part.
-using Scratch = std::vector<std::vector<float>>;
-
-float* reserve(Scratch& scratch, ThreadPart part, std::int64_t floats) {
-  std::vector<float>& own = scratch[static_cast<std::size_t>(part.index)];
-  if (static_cast<std::int64_t>(own.size()) < floats) own.resize(static_cast<std::size_t>(floats));
-  return own.data();
-}
-
 template <class Weight>
-UpdateArguments<Weight> arguments(Context& c, SlotId u, SlotId v, Weight weight, const Place& place,
-                                  ThreadPart part, Scratch& scratch) {
+UpdateArguments<Weight> arguments(const CorrelationSides& sides, std::int64_t panels, Weight weight,
+                                  const Place& place, ThreadPart part) {
   UpdateArguments<Weight> a{};
-  a.u = sender_of(c.place(u), c.frame);
-  a.v = errors_of(c.place(v), c.frame);
-  a.panels = c.frame.panels;
+  a.u = sides.u;
+  a.v = sides.v;
+  a.panels = panels;
   a.weight = share(weight, part);
   a.fixed_diagonal = fixed_diagonal(place);
   if (place.index) a.fixed = place.index->diagonal;
-  if (!place.index)
-    a.scratch = reserve(scratch, part, update_scratch(a.u.kind, a.v.kind, a.panels, place.stride));
   return a;
+}
+
+/// To be called when all other arguments are there.
+template <class Weight>
+void lend_scratch(UpdateArguments<Weight>& a, const Place& place, std::vector<float>& own) {
+  if (place.index && !a.segments) return;
+  const std::int64_t each =
+      a.segments ? update_scratch(*a.segments) : update_scratch(a.u.kind, a.v.kind, a.panels, place.stride);
+  const auto floats = static_cast<std::size_t>(a.less ? 2 * each : each);
+  if (own.size() < floats) own.resize(floats);
+  a.scratch = own.data();
 }
 
 class Update final : public SharedStep {
@@ -151,10 +152,9 @@ class Update final : public SharedStep {
   Update(const Step& step, Context& c)
       : SharedStep(step),
         optimized_(optimized(step)),
-        u_(step.inputs[optimized_.slots.size()]),
-        v_(step.inputs[optimized_.slots.size() + 1]),
-        scalars_(step.inputs[optimized_.slots.size() + 2]),
-        scratch_(static_cast<std::size_t>(c.team.size())),
+        correlations_(correlations_of(step)),
+        scalars_(step.inputs.back()),
+        own_(static_cast<std::size_t>(c.team.size())),
         reports_(static_cast<std::size_t>(c.team.size()), UpdateReport{0, true}) {
     if (!c.statistics) return;
     statistics_ = c.statistics->updates.size();
@@ -180,16 +180,38 @@ class Update final : public SharedStep {
   }
 
  private:
+  /// Of each part.
+  struct Own {
+    std::vector<float> scratch;
+    JoinedPhases joined;
+  };
+
   template <class UpdateKernel, class Weight>
   void run(Context& c, ThreadPart part, UpdateKernel kernel, Weight w) {
     const Place& weight = c.place(optimized_.slots[0]);
-    auto a = arguments(c, u_, v_, w, weight, part, scratch_);
+    Own& own = own_[static_cast<std::size_t>(part.index)];
+    CorrelationSides sides = sides_of(c, correlations_[0]), less{};
+    const bool difference = correlations_.size() == 2;
+    std::int64_t panels = c.frame.panels;
+    bool joined = false;
+    if (difference) {
+      less = sides_of(c, correlations_[1]);
+      joined = JoinedPhases::joins(sides.u.kind, sides.v.kind, c.frame.batch);
+    }
+    if (joined) {
+      own.joined.join(sides, less, correlations_[0].u == correlations_[1].u, w.senders, w.receivers,
+                      c.frame.batch);
+      sides = own.joined.sides();
+      panels = own.joined.panels();
+    }
+    auto a = arguments(sides, panels, w, weight, part);
+    if (difference && !joined) a.less = &less;
+    if (weight.index && a.u.kind == Sender::Kind::bytes) a.segments = segments_.of(*weight.index);
+    lend_scratch(a, weight, own.scratch);
     a.rule = rule_of(optimized_.attributes.rule);
     a.scalars = c.place(scalars_).tensor->data<float>().data();
     a.moments[0] = optimized_.moment(c, 0);
     a.moments[1] = optimized_.moment(c, 1);
-    if (weight.index && a.u.kind == Sender::Kind::bytes) a.segments = segments_.of(*weight.index);
-    if (a.segments) a.scratch = reserve(scratch_, part, update_scratch(*a.segments));
     a.q = optimized_.fixed_copy(c);
     reports_[static_cast<std::size_t>(part.index)] = kernel(a);
   }
@@ -197,39 +219,50 @@ class Update final : public SharedStep {
   /// Columns without an error.
   void count(Context& c) {
     UpdateStatistics& own = c.statistics->updates[statistics_];
-    const Place& v = c.place(v_);
-    own.columns += v.units;
-    for (std::int64_t k = 0; k < v.units; ++k) {
-      bool errs = false;
-      for (std::int64_t p = 0; p < c.frame.panels; ++p) {
-        const std::int64_t i = p * v.units + k;
-        if (v.slot->storage == Storage::reals) {
-          errs |= std::any_of(v.as<float>() + i * lanes, v.as<float>() + (i + 1) * lanes,
-                              [](float x) { return x != 0; });
-        } else {
-          const SignsIn planes = v.signs_in(c.frame);
-          errs |= (planes.plus[i] | planes.minus[i]) != 0;
-        }
-      }
-      own.silent += !errs;
+    const std::int64_t columns = c.place(correlations_[0].v).units;
+    own.columns += columns;
+    for (std::int64_t k = 0; k < columns; ++k) {
+      own.silent += std::none_of(correlations_.begin(), correlations_.end(),
+                                 [&](Correlated s) { return errs(c.place(s.v), k, c.frame); });
     }
+  }
+
+  /// Whether column k errs.
+  static bool errs(const Place& v, std::int64_t k, const Frame& frame) {
+    bool any = false;
+    for (std::int64_t p = 0; p < frame.panels; ++p) {
+      const std::int64_t i = p * v.units + k;
+      if (v.slot->storage == Storage::reals) {
+        any |= std::any_of(v.as<float>() + i * lanes, v.as<float>() + (i + 1) * lanes,
+                           [](float x) { return x != 0; });
+      } else {
+        const SignsIn planes = v.signs_in(frame);
+        any |= (planes.plus[i] | planes.minus[i]) != 0;
+      }
+    }
+    return any;
   }
 
   std::size_t statistics_ = 0;  // its place there
   Optimized optimized_;
-  SlotId u_, v_, scalars_;
+  std::vector<Correlated> correlations_;
+  SlotId scalars_;
+  std::vector<Own> own_;
   Segments segments_;
-  Scratch scratch_;
   std::vector<UpdateReport> reports_;
 };
 
 std::unique_ptr<Runnable> make_correlate(const Step& step) {
-  return runnable([u = step.inputs[0], v = step.inputs[1], out = step.outputs[0],
-                   scratch = Scratch(1)](Context& c) mutable {
+  return runnable([in = Correlated{step.inputs[0], step.inputs[1]}, out = step.outputs[0],
+                   scratch = std::vector<float>{}](Context& c) mutable {
     const Place& s = c.place(out);
-    if (s.index)
-      return c.kernels.correlate_sparse(arguments(c, u, v, s.columns(), s, {}, scratch), s.as<float>());
-    c.kernels.correlate_dense(arguments(c, u, v, s.dense(), s, {}, scratch), s.as<float>());
+    const auto correlate = [&](auto kernel, auto weight) {
+      auto a = arguments(sides_of(c, in), c.frame.panels, weight, s, {});
+      lend_scratch(a, s, scratch);
+      kernel(a, s.as<float>());
+    };
+    if (s.index) return correlate(c.kernels.correlate_sparse, s.columns());
+    correlate(c.kernels.correlate_dense, s.dense());
   });
 }
 
@@ -266,6 +299,10 @@ std::unique_ptr<Runnable> make_apply(const Step& step) {
 }
 
 }  // namespace
+
+CorrelationSides sides_of(Context& c, const Correlated& slots) {
+  return {sender_of(c.place(slots.u), c.frame), errors_of(c.place(slots.v), c.frame)};
+}
 
 std::function<void(Context&, const UpdateReport&)> update_reporter(const Step& step) {
   return [o = optimized(step)](Context& c, const UpdateReport& r) { o.report(c, r); };

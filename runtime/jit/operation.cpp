@@ -142,10 +142,10 @@ bool table_updates_faster(const Update& o) {
 
 Generated update(const Step& step, const Plan& plan) {
   const auto& attributes = std::get<ApplyAttributes>(step.attributes);
-  const auto at = static_cast<std::size_t>(moments_of(attributes.rule)) + 1;
+  const std::vector<Correlated> correlations = correlations_of(step);
   const Slot& weight = plan.slot(step.inputs[0]);
-  const Slot& u = plan.slot(step.inputs[at]);
-  const Slot& v = plan.slot(step.inputs[at + 1]);
+  const Slot& u = plan.slot(correlations[0].u);
+  const Slot& v = plan.slot(correlations[0].v);
   Update o{};
   o.rule = rule_of(attributes.rule);
   o.u = sender_kind(u.storage);
@@ -160,6 +160,9 @@ Generated update(const Step& step, const Plan& plan) {
       entries.kind == Entries::Kind::offdiag ||
       (o.sparse && plan.patterns.at(static_cast<std::size_t>(entries.pattern.index)).fixed_diagonal);
   if (kept_by(step).index >= 0) o.kept_bits = plan.fixed_bits;
+  const Arithmetic how = arithmetic_of(o.u, o.v);
+  if (correlations.size() == 2 && how != Arithmetic::signs && how != Arithmetic::bytes)
+    return none("S of two phases that isn't one count: the kernel table's update");
   if (table_updates_faster(o)) return none("the kernel table's update is faster");
   return one(o);
 }

@@ -44,14 +44,14 @@ namespace {
 }
 
 /// Whether a sender that is a sign is 0 in a lane of its panel in which some receiver errs.
-template <class Arguments>
-bool zeros_where_erring(const Arguments& in) {
-  for (std::int64_t p = 0; p < in.panels; ++p) {
+inline bool zeros_where_erring(SignsIn u, std::int64_t senders, SignsIn v, std::int64_t receivers,
+                               std::int64_t panels) {
+  for (std::int64_t p = 0; p < panels; ++p) {
     unsigned erring = 0, zero = 0;
-    for (std::int64_t i = p * in.weight.receivers; i < (p + 1) * in.weight.receivers; ++i)
-      erring |= unsigned{in.v.signs.plus[i]} | in.v.signs.minus[i];
-    for (std::int64_t i = p * in.weight.senders; i < (p + 1) * in.weight.senders; ++i)
-      zero |= ~(unsigned{in.u.signs.plus[i]} | in.u.signs.minus[i]);
+    for (std::int64_t i = p * receivers; i < (p + 1) * receivers; ++i)
+      erring |= unsigned{v.plus[i]} | v.minus[i];
+    for (std::int64_t i = p * senders; i < (p + 1) * senders; ++i)
+      zero |= ~(unsigned{u.plus[i]} | u.minus[i]);
     if ((erring & zero) != 0) return true;
   }
   return false;
@@ -91,9 +91,8 @@ struct PairCounts {
     a = a + popcount(v_plus & u_plus) - popcount(mixed_a);
     b = b + popcount(mixed_b) - popcount(v_minus & u_minus);
   }
-  template <class Arguments>
-  [[gnu::always_inline]] Floats sum(const Arguments& in) const {
-    return by_error ? pair_sum(a, in.v.a, b, in.v.b) : pair_sum(a, in.u.a, b, in.u.b);
+  [[gnu::always_inline]] Floats sum(const Sender& u, const Errors& v) const {
+    return by_error ? pair_sum(a, v.a, b, v.b) : pair_sum(a, u.a, b, u.b);
   }
 };
 

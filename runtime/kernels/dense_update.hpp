@@ -9,32 +9,61 @@ namespace {
 
 using DenseArguments = UpdateArguments<DenseWeight<float>>;
 
+/// Registers of receivers in which any errs, by their first one, ascending.
+struct ErringRegisters {
+  std::int32_t* first;
+  std::int64_t count;
+};
+
 /// S of one row after the other. The errors are laid out once, receivers innermost and padded, so that no row
 /// has a rest to care about.
 class DenseCorrelation {
  public:
-  /// `row` holds a row of S, `errors` the rest of the scratch memory.
-  explicit DenseCorrelation(const DenseArguments& arguments)
-      : in_(arguments),
-        how_(arithmetic_of(arguments.u.kind, arguments.v.kind)),
-        errors_(arguments.scratch + arguments.weight.stride) {
-    lay_out();
+  /// `errors` has the scratch memory of everything but a row of S and the registers that err.
+  DenseCorrelation(const DenseArguments& arguments, const Sender& u, const Errors& v, float* errors)
+      : u_(u),
+        v_(v),
+        panels_(arguments.panels),
+        senders_(arguments.weight.senders),
+        receivers_(arguments.weight.receivers),
+        first_(arguments.weight.begin),
+        last_(arguments.weight.end),
+        stride_(arguments.weight.stride),
+        how_(arithmetic_of(u.kind, v.kind)),
+        errors_(errors) {}
+
+  /// To be called once, before anything else; raises the flag of every register that errs.
+  void lay_out(std::int32_t* erring) {
+    for (std::int64_t p = 0; p < panels_; ++p) {
+      unsigned any = 0;
+      // Behind the last receiver up to the end of its register.
+      for (std::int64_t k = counts() ? lay_out_registers(p, erring) : first_; k < row_stride(last_); ++k) {
+        const std::int64_t i = p * receivers_ + k;
+        const bool exists = k < receivers_;
+        const unsigned lanes_with_error = exists ? erring_lanes(v_, i) : 0;
+        any |= lanes_with_error;
+        erring[k / words] |= lanes_with_error != 0;
+        if (how_ == Arithmetic::reals) {
+          for (int lane = 0; lane < lanes; ++lane) *sample(p, lane, k) = exists ? error_at(v_, i, lane) : 0;
+        } else {
+          lay_out_masks(p, k, exists ? v_.signs.plus[i] : Mask{0}, exists ? v_.signs.minus[i] : Mask{0});
+        }
+      }
+      if (how_ == Arithmetic::reals) *samples(p) = any;
+    }
   }
 
-  /// Whether any of the receivers at hand errs.
-  bool any() const { return any_; }
+  Arithmetic how() const { return how_; }
 
-  /// Whether a sum of 0 is always +0.
-  bool plus_zero() const { return how_ == Arithmetic::signs; }
-
-  void row(std::int64_t j, float* s) const {
+  /// S of the registers that err, the others stay as they are.
+  void row(std::int64_t j, ErringRegisters erring, float* s) const {
     switch (how_) {
       case Arithmetic::signs:
       case Arithmetic::pair_errors:
-      case Arithmetic::pair_senders: return counted_row(j, s);
-      case Arithmetic::bytes: return one_panel() ? bytes(j, 1, s) : bytes(j, in_.panels, s);
-      case Arithmetic::byte_pairs: return byte_pairs(j, s);
-      case Arithmetic::reals: return reals(j, s);
+      case Arithmetic::pair_senders: return counted_row(j, erring, s);
+      case Arithmetic::bytes: return panels_ == 1 ? bytes(j, 1, erring, s) : bytes(j, panels_, erring, s);
+      case Arithmetic::byte_pairs: return byte_pairs(j, erring, s);
+      case Arithmetic::reals: return reals(j, erring, s);
     }
   }
 
@@ -47,10 +76,12 @@ class DenseCorrelation {
     const auto by_row = [&](auto sum) {
       return run([sum](std::int64_t j) { return [sum, j](std::int64_t k) { return sum(j, k); }; });
     };
-    if (one_panel() && how_ != Arithmetic::pair_senders && !zeros_where_erring(in_)) {
+    if (one_word() && how_ != Arithmetic::pair_senders &&
+        !zeros_where_erring(u_.signs, senders_, v_.signs, receivers_, panels_)) {
       const auto by_plus = [&](auto sum) {
-        return run([sum, plus = in_.u.signs.plus](std::int64_t j) {
-          return [sum, up = broadcast<std::uint32_t>(plus[j])](std::int64_t k) { return sum(up, k); };
+        return run([sum, plus = u_.signs.plus, second = plus_of_second()](std::int64_t j) {
+          const std::uint32_t all = plus[j] | (plus[j + second.offset] & second.lanes) << lanes;
+          return [sum, up = broadcast(all)](std::int64_t k) { return sum(up, k); };
         });
       };
       return how_ == Arithmetic::signs ? by_plus(sign_sums()) : by_plus(pair_error_sums());
@@ -67,62 +98,53 @@ class DenseCorrelation {
     std::uint32_t plus, minus;
   };
 
-  bool one_panel() const { return in_.panels == 1; }
-  std::int64_t receivers() const { return in_.weight.receivers; }
-  std::int64_t first() const { return in_.weight.begin; }
-  std::int64_t last() const { return in_.weight.end; }
-  std::int64_t stride() const { return in_.weight.stride; }
+  /// Words that the masks of all panels take: two panels share one.
+  std::int64_t words_of_panels() const { return (panels_ + 1) / 2; }
+  bool one_word() const { return panels_ <= 2; }
+  /// Where the masks of a second panel are, and which of their lanes count: none if there is no such panel.
+  struct Second {
+    std::int64_t offset;
+    std::uint32_t lanes;
+  };
+  Second plus_of_second() const { return panels_ == 2 ? Second{senders_, 0xffff} : Second{0, 0}; }
 
-  /// Masks of one panel, a word a receiver: of plane 0 or 1.
-  std::uint32_t* masks(int plane, std::int64_t panel, std::int64_t k) const {
-    return reinterpret_cast<std::uint32_t*>(errors_) + (plane * in_.panels + panel) * stride() + k;
+  /// Masks of two panels, a word a receiver: of plane 0 or 1.
+  std::uint32_t* masks(int plane, std::int64_t word, std::int64_t k) const {
+    return reinterpret_cast<std::uint32_t*>(errors_) + (plane * words_of_panels() + word) * stride_ + k;
   }
   /// The bits of a plane, counted over all panels.
-  float* totals(int plane, std::int64_t k) const { return errors_ + (2 * in_.panels + plane) * stride() + k; }
+  float* totals(int plane, std::int64_t k) const {
+    return errors_ + (2 * words_of_panels() + plane) * stride_ + k;
+  }
   /// Values of four samples as bytes, a word a receiver.
   std::uint32_t* quads(int plane, std::int64_t panel, int quad, std::int64_t k) const {
-    return reinterpret_cast<std::uint32_t*>(errors_) + ((plane * in_.panels + panel) * 4 + quad) * stride() +
-           k;
+    return reinterpret_cast<std::uint32_t*>(errors_) + ((plane * panels_ + panel) * 4 + quad) * stride_ + k;
   }
   /// Values of one sample.
   float* sample(std::int64_t panel, int lane, std::int64_t k) const {
-    return errors_ + (panel * lanes + lane) * stride() + k;
+    return errors_ + (panel * lanes + lane) * stride_ + k;
   }
-
-  void lay_out() {
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      // Behind the last receiver up to the end of its register.
-      for (std::int64_t k = counts() ? lay_out_registers(p) : first(); k < row_stride(last()); ++k) {
-        const std::int64_t i = p * receivers() + k;
-        const bool exists = k < receivers();
-        any_ |= exists && erring_lanes(in_.v, i) != 0;
-        if (how_ == Arithmetic::reals) {
-          for (int lane = 0; lane < lanes; ++lane)
-            *sample(p, lane, k) = exists ? error_at(in_.v, i, lane) : 0.0f;
-        } else {
-          lay_out_masks(p, k, exists ? in_.v.signs.plus[i] : Mask{0},
-                        exists ? in_.v.signs.minus[i] : Mask{0});
-        }
-      }
-    }
+  /// Samples of a panel in which any receiver errs.
+  std::uint32_t* samples(std::int64_t panel) const {
+    return reinterpret_cast<std::uint32_t*>(sample(panels_, 0, 0)) + panel;
   }
 
   /// The masks of whole registers of a panel's receivers; the first receiver behind them.
-  std::int64_t lay_out_registers(std::int64_t p) {
-    Words erring{};
-    std::int64_t k = first();
-    for (; k + words <= last(); k += words) {
-      const std::int64_t i = p * receivers() + k;
-      const Words plus = widen(in_.v.signs.plus + i), minus = widen(in_.v.signs.minus + i);
-      erring = erring | plus | minus;
+  std::int64_t lay_out_registers(std::int64_t p, std::int32_t* erring) {
+    std::int64_t k = first_;
+    for (; k + words <= last_; k += words) {
+      const std::int64_t i = p * receivers_ + k;
+      const Words plus = widen(v_.signs.plus + i), minus = widen(v_.signs.minus + i);
       const Words planes[] = {plus, how_ == Arithmetic::signs ? plus | minus : minus};
       for (int plane = 0; plane < 2; ++plane) {
-        store(masks(plane, p, k), planes[plane]);
+        const bool second = p % 2 == 1;
+        store(masks(plane, p / 2, k),
+              second ? mask_register(plane, p / 2, k) | planes[plane] << lanes : planes[plane]);
         const Floats before = p == 0 ? Floats{} : load<float>(totals(plane, k));
         store(totals(plane, k), before + to_floats(popcount(planes[plane])));
       }
+      erring[k / words] |= sign_bits((Words)((plus | minus) != 0)) != 0;
     }
-    for (int i = 0; i < words; ++i) any_ |= erring[i] != 0;
     return k;
   }
 
@@ -139,19 +161,26 @@ class DenseCorrelation {
     const std::uint32_t second = how_ == Arithmetic::signs ? plus | minus : minus;
     const std::uint32_t planes[] = {plus, second};
     for (int plane = 0; plane < 2; ++plane) {
-      *masks(plane, p, k) = planes[plane];
+      std::uint32_t& word = *masks(plane, p / 2, k);
+      word = p % 2 == 0 ? planes[plane] : word | planes[plane] << lanes;
       *totals(plane, k) =
           (p == 0 ? 0.0f : *totals(plane, k)) + static_cast<float>(__builtin_popcount(planes[plane]));
     }
   }
 
-  Lanes sender(std::int64_t p, std::int64_t j) const {
-    const std::int64_t i = p * in_.weight.senders + j;
-    return {in_.u.signs.plus[i], in_.u.signs.minus[i]};
+  /// A sender's masks of two panels.
+  Lanes sender(std::int64_t word, std::int64_t j) const {
+    const std::int64_t first = 2 * word * senders_ + j, second = first + senders_;
+    Lanes both{u_.signs.plus[first], u_.signs.minus[first]};
+    if (2 * word + 1 < panels_) {
+      both.plus |= std::uint32_t{u_.signs.plus[second]} << lanes;
+      both.minus |= std::uint32_t{u_.signs.minus[second]} << lanes;
+    }
+    return both;
   }
 
-  [[gnu::always_inline]] Words mask_register(int plane, std::int64_t p, std::int64_t k) const {
-    return load<std::uint32_t>(masks(plane, p, k));
+  [[gnu::always_inline]] Words mask_register(int plane, std::int64_t word, std::int64_t k) const {
+    return load<std::uint32_t>(masks(plane, word, k));
   }
 
   /// For a sender that is never 0: the product is 1, less 2 where the signs differ.
@@ -164,7 +193,7 @@ class DenseCorrelation {
   /// Of the lanes with an error as many are +1 as are not -1.
   auto pair_error_sums() const {
     return [a = masks(0, 0, 0), b = masks(1, 0, 0), count_a = totals(0, 0), count_b = totals(1, 0),
-            v_a = in_.v.a, v_b = in_.v.b](Words up, std::int64_t k) {
+            v_a = v_.a, v_b = v_.b](Words up, std::int64_t k) {
       const auto count = [&](const std::uint32_t* bits, const float* all) {
         const Floats plus = to_floats(popcount(load<std::uint32_t>(bits + k) & up));
         return plus + plus - load<float>(all + k);
@@ -175,10 +204,10 @@ class DenseCorrelation {
 
   [[gnu::always_inline]] Floats sign_sum(std::int64_t j, std::int64_t k) const {
     Words sum{};
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      const Lanes u = sender(p, j);
-      const Words both = mask_register(1, p, k) & broadcast<std::uint32_t>(u.plus | u.minus);
-      sum = sum + sign_products(both, mask_register(0, p, k), broadcast<std::uint32_t>(u.plus));
+    for (std::int64_t word = 0; word < words_of_panels(); ++word) {
+      const Lanes u = sender(word, j);
+      const Words both = mask_register(1, word, k) & broadcast<std::uint32_t>(u.plus | u.minus);
+      sum = sum + sign_products(both, mask_register(0, word, k), broadcast<std::uint32_t>(u.plus));
     }
     return to_floats(sum);
   }
@@ -187,16 +216,17 @@ class DenseCorrelation {
   template <bool by_error>
   [[gnu::always_inline]] Floats pair_sum_of(std::int64_t j, std::int64_t k) const {
     PairCounts<by_error> counts;
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      const Lanes u = sender(p, j);
-      counts.add(mask_register(0, p, k), mask_register(1, p, k), broadcast<std::uint32_t>(u.plus),
+    for (std::int64_t word = 0; word < words_of_panels(); ++word) {
+      const Lanes u = sender(word, j);
+      counts.add(mask_register(0, word, k), mask_register(1, word, k), broadcast<std::uint32_t>(u.plus),
                  broadcast<std::uint32_t>(u.minus));
     }
-    return counts.sum(in_);
+    return counts.sum(u_, v_);
   }
 
-  void counted_row(std::int64_t j, float* s) const {
-    for (std::int64_t k = first(); k < last(); k += words) {
+  void counted_row(std::int64_t j, ErringRegisters erring, float* s) const {
+    for (std::int64_t i = 0; i < erring.count; ++i) {
+      const std::int64_t k = erring.first[i];
       store(s + k, how_ == Arithmetic::signs         ? sign_sum(j, k)
                    : how_ == Arithmetic::pair_errors ? pair_sum_of<true>(j, k)
                                                      : pair_sum_of<false>(j, k));
@@ -209,55 +239,133 @@ class DenseCorrelation {
     for (std::int64_t p = 0; p < panels; ++p) {
       for (int quad = 0; quad < 4; ++quad) {
         std::uint32_t u;
-        __builtin_memcpy(&u, in_.u.bytes + (p * in_.weight.senders + j) * lanes + quad * 4, sizeof u);
+        __builtin_memcpy(&u, u_.bytes + (p * senders_ + j) * lanes + quad * 4, sizeof u);
         sum = dot4(sum, broadcast<std::uint32_t>(u), load<std::uint32_t>(quads(plane, p, quad, k)));
       }
     }
     return sum;
   }
 
-  [[gnu::always_inline]] void bytes(std::int64_t j, std::int64_t panels, float* s) const {
-    for (std::int64_t k = first(); k < last(); k += words) store(s + k, to_floats(byte_sum(j, panels, 0, k)));
+  [[gnu::always_inline]] void bytes(std::int64_t j, std::int64_t panels, ErringRegisters erring,
+                                    float* s) const {
+    for (std::int64_t i = 0; i < erring.count; ++i) {
+      const std::int64_t k = erring.first[i];
+      store(s + k, to_floats(byte_sum(j, panels, 0, k)));
+    }
   }
 
-  void byte_pairs(std::int64_t j, float* s) const {
-    for (std::int64_t k = first(); k < last(); k += words) {
-      store(s + k, pair_sum(byte_sum(j, in_.panels, 0, k), in_.v.a, byte_sum(j, in_.panels, 1, k), in_.v.b));
+  void byte_pairs(std::int64_t j, ErringRegisters erring, float* s) const {
+    for (std::int64_t i = 0; i < erring.count; ++i) {
+      const std::int64_t k = erring.first[i];
+      store(s + k, pair_sum(byte_sum(j, panels_, 0, k), v_.a, byte_sum(j, panels_, 1, k), v_.b));
     }
   }
 
   /// Registers of receivers whose chains run side by side.
   static constexpr std::int64_t chains = 4;
 
+  /// The chains of registers, over the samples of a panel that any receiver errs in: others add 0.
   template <std::size_t... c>
-  [[gnu::always_inline]] void real_tile(const float* u, std::int64_t p, std::int64_t k, float* s,
+  [[gnu::always_inline]] void real_tile(const float* u, std::int64_t p, const std::int32_t* first, float* s,
                                         std::index_sequence<c...>) const {
-    Floats sum[sizeof...(c)] = {load<float>(s + k + static_cast<std::int64_t>(c) * words)...};
-    for (int lane = 0; lane < lanes; ++lane) {
+    Floats sum[sizeof...(c)] = {load<float>(s + first[c])...};
+    for (std::uint32_t left = *samples(p); left != 0; left &= left - 1) {
+      const int lane = __builtin_ctz(left);
       const Floats value = broadcast<float>(u[lane]);
-      const float* v = sample(p, lane, k);
-      ((sum[c] = fma(value, load<float>(v + static_cast<std::int64_t>(c) * words), sum[c])), ...);
+      const float* v = sample(p, lane, 0);
+      ((sum[c] = fma(value, load<float>(v + first[c]), sum[c])), ...);
     }
-    ((store(s + k + static_cast<std::int64_t>(c) * words, sum[c])), ...);
+    ((store(s + first[c], sum[c])), ...);
   }
 
-  void reals(std::int64_t j, float* s) const {
-    for (std::int64_t k = first(); k < last(); k += words) store(s + k, Floats{});
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
+  void reals(std::int64_t j, ErringRegisters erring, float* s) const {
+    for (std::int64_t i = 0; i < erring.count; ++i) store(s + erring.first[i], Floats{});
+    for (std::int64_t p = 0; p < panels_; ++p) {
       float u[lanes];
-      for (int lane = 0; lane < lanes; ++lane) u[lane] = sender_at(in_.u, p * in_.weight.senders + j, lane);
-      std::int64_t k = first();
-      for (; k + chains * words <= last(); k += chains * words) {
-        real_tile(u, p, k, s, std::make_index_sequence<chains>());
-      }
-      for (; k < last(); k += words) real_tile(u, p, k, s, std::make_index_sequence<1>());
+      for (int lane = 0; lane < lanes; ++lane) u[lane] = sender_at(u_, p * senders_ + j, lane);
+      std::int64_t i = 0;
+      for (; i + chains <= erring.count; i += chains)
+        real_tile(u, p, erring.first + i, s, std::make_index_sequence<chains>());
+      for (; i < erring.count; ++i) real_tile(u, p, erring.first + i, s, std::make_index_sequence<1>());
     }
   }
 
-  const DenseArguments& in_;
+  Sender u_;
+  Errors v_;
+  std::int64_t panels_, senders_, receivers_;
+  std::int64_t first_, last_;  // receivers at hand
+  std::int64_t stride_;
   Arithmetic how_;
   float* errors_;
-  bool any_ = false;
+};
+
+/// S of an update: of one correlation, or the difference of two.
+class DenseSums {
+ public:
+  explicit DenseSums(const DenseArguments& in)
+      : receivers_(in.weight.end - in.weight.begin),
+        row_(in.scratch),
+        other_(errors_of(in, 1) - in.weight.stride),
+        difference_(in.less != nullptr),
+        from_(in, in.u, in.v, errors_of(in, 0)),
+        less_(in, in.less ? in.less->u : in.u, in.less ? in.less->v : in.v, errors_of(in, 1)) {
+    const std::int64_t stride = in.weight.stride;
+    erring_.first = reinterpret_cast<std::int32_t*>(in.scratch + stride);
+    for (std::int64_t i = 0; i < stride; ++i) row_[i] = 0;
+    for (std::int64_t i = 0; i < stride / words; ++i) erring_.first[i] = 0;
+    from_.lay_out(erring_.first);
+    if (difference_) less_.lay_out(erring_.first);
+    erring_.count = 0;
+    for (std::int64_t i = in.weight.begin / words; i < row_stride(in.weight.end) / words; ++i) {
+      const bool errs = erring_.first[i] != 0;
+      erring_.first[erring_.count] = static_cast<std::int32_t>(i * words);
+      erring_.count += errs;
+    }
+  }
+
+  ErringRegisters erring() const { return erring_; }
+  /// Whether registers without an error are many enough to be looked for.
+  bool few() const { return erring_.count * words * 4 < receivers_ * 3; }
+
+  /// Whether a sum of 0 is always +0.
+  bool plus_zero() const { return from_.how() == Arithmetic::signs; }
+
+  /// Row j, in memory of its own.
+  const float* row(std::int64_t j) const {
+    from_.row(j, erring_, row_);
+    if (difference_) subtract(j);
+    return row_;
+  }
+
+  /// As DenseCorrelation has it: runs with a function of j that gives a function of k.
+  template <class Run>
+  UpdateReport with_sums(Run run) const {
+    if (erring_.count == 0) return run([](std::int64_t) { return [](std::int64_t) { return Floats{}; }; });
+    if (!difference_ && from_.counts()) return from_.with_counts(run);
+    return run(
+        [this](std::int64_t j) { return [s = row(j)](std::int64_t k) { return load<float>(s + k); }; });
+  }
+
+ private:
+  /// The scratch memory of each correlation, behind that of a row and the registers that err.
+  static float* errors_of(const DenseArguments& in, std::int64_t correlation) {
+    const std::int64_t each = update_scratch(in.u.kind, in.v.kind, in.panels, in.weight.stride);
+    return in.scratch + correlation * each + 2 * in.weight.stride;
+  }
+
+  void subtract(std::int64_t j) const {
+    less_.row(j, erring_, other_);
+    for (std::int64_t i = 0; i < erring_.count; ++i) {
+      const std::int64_t k = erring_.first[i];
+      store(row_ + k, load<float>(row_ + k) - load<float>(other_ + k));
+    }
+  }
+
+  std::int64_t receivers_;  // at hand
+  float *row_, *other_;     // a row of each correlation
+  bool difference_;
+  DenseCorrelation from_, less_;
+  ErringRegisters erring_{};
 };
 
 /// The steps of one row; s_of(k) is S of the register of receivers from k on.
@@ -294,30 +402,39 @@ template <StepRule rule, bool plus_zero, class Sum>
   return progress.report();
 }
 
-template <StepRule rule, bool plus_zero>
-UpdateReport update_rows(const DenseArguments& in, const DenseCorrelation& correlation) {
-  if (!correlation.any()) {
-    return step_rows<rule, plus_zero>(in, [](std::int64_t) { return [](std::int64_t) { return Floats{}; }; });
+/// The steps of the registers that err, where all others stay as they are.
+template <class Sum>
+[[gnu::always_inline]] inline UpdateReport descend(const DenseArguments in, const ErringRegisters erring,
+                                                   Sum s_of) {
+  const Step<StepRule::sgd> step(in.scalars);
+  const DenseWeight<float>& weight = in.weight;
+  const Parameters all(weight.entries, in.moments, in.q);
+  Progress<StepRule::sgd> progress;
+  for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j) {
+    const Parameters to = all.from(j * weight.stride);
+    const auto s = s_of(j);
+    for (std::int64_t i = 0; i < erring.count; ++i) {
+      const std::int64_t k = erring.first[i], left = weight.receivers - k;
+      unsigned movable = (1u << (left < words ? left : words)) - 1u;
+      if (in.fixed_diagonal && j >= k && j < k + words) movable &= ~(1u << (j - k));
+      step_at(step, to, k, s(k), lanes_of<Words>(movable), progress);
+    }
   }
-  if (correlation.counts()) {
-    return correlation.with_counts([&](auto s_of) { return step_rows<rule, plus_zero>(in, s_of); });
-  }
-  float* s = in.scratch;
-  return step_rows<rule, plus_zero>(in, [&](std::int64_t j) {
-    correlation.row(j, s);
-    return [s](std::int64_t k) { return load<float>(s + k); };
-  });
+  return progress.report();
 }
 
 template <StepRule rule>
 UpdateReport update_dense_by(const DenseArguments& in) {
-  const DenseCorrelation correlation(in);
+  const DenseSums sums(in);
   if constexpr (rule == StepRule::sgd) {
-    if (in.scalars[1] == 0 && !correlation.any()) return {0, true};  // without an error nothing moves
+    // Without an error nothing moves.
+    if (in.scalars[1] == 0 && sums.few())
+      return sums.with_sums([&](auto s_of) { return descend(in, sums.erring(), s_of); });
   } else {
-    if (correlation.plus_zero() && in.scalars[0] >= 0) return update_rows<rule, true>(in, correlation);
+    if (sums.plus_zero() && in.scalars[0] >= 0)
+      return sums.with_sums([&](auto s_of) { return step_rows<rule, true>(in, s_of); });
   }
-  return update_rows<rule, false>(in, correlation);
+  return sums.with_sums([&](auto s_of) { return step_rows<rule, false>(in, s_of); });
 }
 
 UpdateReport update_dense(const DenseArguments& in) {
@@ -325,12 +442,12 @@ UpdateReport update_dense(const DenseArguments& in) {
 }
 
 void correlate_dense(const DenseArguments& in, float* s) {
-  const DenseCorrelation correlation(in);
+  const DenseSums sums(in);
   const DenseWeight<float>& weight = in.weight;
   s += weight.first_sender * weight.stride;
   for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j, s += weight.stride) {
-    correlation.row(j, s);
-    for (std::int64_t k = weight.receivers; k < weight.stride; ++k) s[k] = 0;
+    const float* row = sums.row(j);
+    for (std::int64_t k = 0; k < weight.stride; ++k) s[k] = k < weight.receivers ? row[k] : 0;
     if (in.fixed_diagonal && j < weight.receivers) s[j] = 0;
   }
 }

@@ -134,6 +134,12 @@ struct Errors {
   float a, b;
 };
 
+/// Both sides of a correlation.
+struct CorrelationSides {
+  Sender u;  // [panel][senders]
+  Errors v;  // [panel][receivers]
+};
+
 /// How two states differ: units with a sample that does, samples and units that do.
 struct Changes {
   std::int64_t units, samples;
@@ -166,16 +172,19 @@ struct UpdateArguments {
   std::span<const std::int32_t> fixed = {};  // sparse: the entries (k, k) if they never change, ascending
   const SenderSegments* segments = nullptr;  // sparse, bytes: null if they don't pay
   FixedCopy q = {};                          // dense
+  // Updates: S is that of u and v less that of these, of the same kinds; null: of u and v alone.
+  const CorrelationSides* less = nullptr;
 };
 
-/// Floats of scratch memory that an update or correlation of a dense weight needs.
+/// Floats of scratch memory that an update or correlation of a dense weight needs; with `less` twice as many.
 inline std::int64_t update_scratch(Sender::Kind u, Errors::Kind v, std::int64_t panels, std::int64_t stride) {
   const bool real = u == Sender::Kind::real || v == Errors::Kind::real;
   const bool both_pairs = u == Sender::Kind::pair && v == Errors::Kind::pair;
-  // A row of S, and the errors of each receiver side by side: numbers, bytes (two planes) or bits (two
-  // planes, and how many of each).
+  // A row of S, which registers of it there is an error in, and the errors of each receiver side by side:
+  // numbers (and which samples there are any of), bytes (two planes) or bits (two planes, and how many of
+  // each).
   const std::int64_t per_panel = real || both_pairs ? 16 : u == Sender::Kind::bytes ? 8 : 2;
-  return (3 + per_panel * panels) * stride;
+  return (4 + per_panel * panels) * stride + row_stride(panels);
 }
 
 /// The same for a sparse weight with segments: a panel's samples side by side, and what two columns read.

@@ -13,14 +13,18 @@ using SparseArguments = UpdateArguments<SparseWeight<float>>;
 template <Arithmetic how>
 class SparseCorrelation {
  public:
-  explicit SparseCorrelation(const SparseArguments& arguments) : in_(arguments) {
-    if (how == Arithmetic::signs) zeros_ = zeros_where_erring(arguments);
+  explicit SparseCorrelation(const SparseArguments& in)
+      : SparseCorrelation(in.u, in.v, in.panels, in.weight.senders, in.weight.receivers) {}
+  SparseCorrelation(const Sender& u, const Errors& v, std::int64_t panels, std::int64_t senders,
+                    std::int64_t receivers)
+      : u_(u), v_(v), panels_(panels), senders_(senders), receivers_(receivers) {
+    if (how == Arithmetic::signs) zeros_ = zeros_where_erring(u.signs, senders, v.signs, receivers, panels);
   }
 
   /// Lanes in which receiver k errs in any panel.
   unsigned erring(std::int64_t k) const {
     unsigned any = 0;
-    for (std::int64_t p = 0; p < in_.panels; ++p) any |= erring_lanes(in_.v, p * in_.weight.receivers + k);
+    for (std::int64_t p = 0; p < panels_; ++p) any |= erring_lanes(v_, p * receivers_ + k);
     return any;
   }
   /// Whether a sender that is a sign is 0 in a lane with an error.
@@ -44,22 +48,22 @@ class SparseCorrelation {
     unsigned plus, minus;
   };
   Lanes errors(std::int64_t k, std::int64_t p) const {
-    const std::int64_t i = p * in_.weight.receivers + k;
-    return {in_.v.signs.plus[i], in_.v.signs.minus[i]};
+    const std::int64_t i = p * receivers_ + k;
+    return {v_.signs.plus[i], v_.signs.minus[i]};
   }
 
   [[gnu::always_inline]] Words masks(const Mask* plane, std::int64_t p, const std::int32_t* senders) const {
-    return masks_at(plane + p * in_.weight.senders, senders);
+    return masks_at(plane + p * senders_, senders);
   }
 
   [[gnu::always_inline]] Floats signs(std::int64_t k, const std::int32_t* senders) const {
     Words sum{};
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
+    for (std::int64_t p = 0; p < panels_; ++p) {
       const Lanes v = errors(k, p);
       if ((v.plus | v.minus) == 0) continue;
-      const Words up = masks(in_.u.signs.plus, p, senders);
+      const Words up = masks(u_.signs.plus, p, senders);
       Words both = broadcast<std::uint32_t>(v.plus | v.minus);
-      if (zeros_) both = both & (up | masks(in_.u.signs.minus, p, senders));
+      if (zeros_) both = both & (up | masks(u_.signs.minus, p, senders));
       sum = sum + sign_products(both, broadcast<std::uint32_t>(v.plus), up);
     }
     return to_floats(sum);
@@ -67,21 +71,19 @@ class SparseCorrelation {
 
   [[gnu::always_inline]] Floats pairs(std::int64_t k, const std::int32_t* senders) const {
     PairCounts<how == Arithmetic::pair_errors> counts;
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
+    for (std::int64_t p = 0; p < panels_; ++p) {
       const Lanes v = errors(k, p);
       counts.add(broadcast<std::uint32_t>(v.plus), broadcast<std::uint32_t>(v.minus),
-                 masks(in_.u.signs.plus, p, senders), masks(in_.u.signs.minus, p, senders));
+                 masks(u_.signs.plus, p, senders), masks(u_.signs.minus, p, senders));
     }
-    return counts.sum(in_);
+    return counts.sum(u_, v_);
   }
 
-  const std::uint8_t* sender_bytes(std::int64_t p) const {
-    return in_.u.bytes + p * in_.weight.senders * lanes;
-  }
+  const std::uint8_t* sender_bytes(std::int64_t p) const { return u_.bytes + p * senders_ * lanes; }
 
   [[gnu::always_inline]] Floats bytes(std::int64_t k, const std::int32_t* senders) const {
     Words sum{};
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
+    for (std::int64_t p = 0; p < panels_; ++p) {
       const Lanes v = errors(k, p);
       if ((v.plus | v.minus) == 0) continue;
       sum = sum + panel_dots(sender_bytes(p), senders, signed_panel(v.plus, v.minus));
@@ -91,30 +93,48 @@ class SparseCorrelation {
 
   [[gnu::always_inline]] Floats byte_pairs(std::int64_t k, const std::int32_t* senders) const {
     Words sum_a{}, sum_b{};
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
+    for (std::int64_t p = 0; p < panels_; ++p) {
       const Lanes v = errors(k, p);
       sum_a = sum_a + panel_dots(sender_bytes(p), senders, signed_panel(v.plus, 0));
       sum_b = sum_b + panel_dots(sender_bytes(p), senders, signed_panel(v.minus, 0));
     }
-    return pair_sum(sum_a, in_.v.a, sum_b, in_.v.b);
+    return pair_sum(sum_a, v_.a, sum_b, v_.b);
   }
 
   Floats reals(std::int64_t k, const std::int32_t* senders) const {
     Floats sum{};
-    for (std::int64_t p = 0; p < in_.panels; ++p) {
-      const std::int64_t receiver = p * in_.weight.receivers + k, first = p * in_.weight.senders;
-      for (unsigned which = erring_lanes(in_.v, receiver); which != 0; which &= which - 1) {
+    for (std::int64_t p = 0; p < panels_; ++p) {
+      const std::int64_t receiver = p * receivers_ + k, first = p * senders_;
+      for (unsigned which = erring_lanes(v_, receiver); which != 0; which &= which - 1) {
         const int lane = __builtin_ctz(which);
         Floats u;
-        for (int i = 0; i < words; ++i) u[i] = sender_at(in_.u, first + senders[i], lane);
-        sum = fma(u, broadcast<float>(error_at(in_.v, receiver, lane)), sum);
+        for (int i = 0; i < words; ++i) u[i] = sender_at(u_, first + senders[i], lane);
+        sum = fma(u, broadcast<float>(error_at(v_, receiver, lane)), sum);
       }
     }
     return sum;
   }
 
-  const SparseArguments& in_;
+  const Sender& u_;
+  const Errors& v_;
+  std::int64_t panels_, senders_, receivers_;
   bool zeros_ = false;
+};
+
+/// The same of a difference, each finished in float32.
+template <Arithmetic how>
+class SparseDifference {
+ public:
+  explicit SparseDifference(const SparseArguments& in)
+      : from_(in), less_(in.less->u, in.less->v, in.panels, in.weight.senders, in.weight.receivers) {}
+
+  unsigned erring(std::int64_t k) const { return from_.erring(k) | less_.erring(k); }
+  [[gnu::always_inline]] Floats at(std::int64_t k, const std::int32_t* senders) const {
+    return from_.at(k, senders) - less_.at(k, senders);
+  }
+
+ private:
+  SparseCorrelation<how> from_, less_;
 };
 
 /// A register of senders of a column. Where the column ends first, those of the next one follow, or at the

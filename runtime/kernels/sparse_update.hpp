@@ -7,7 +7,7 @@ namespace relaxon {
 namespace {
 
 /// The steps of columns, and of the stretches of columns without an error between them.
-template <StepRule rule, Arithmetic how>
+template <StepRule rule, class Correlation>
 class SparseUpdate {
  public:
   explicit SparseUpdate(const SparseArguments& arguments)
@@ -34,6 +34,7 @@ class SparseUpdate {
   }
 
   void silent_columns(std::int64_t begin, std::int64_t end) {
+    if (rule == StepRule::sgd && in_.scalars[1] == 0) return skip_fixed(in_.weight.offsets[end]);
     std::int64_t from = in_.weight.offsets[begin];
     const std::int64_t to = in_.weight.offsets[end];
     for (; fixed_ < in_.fixed.size() && fixed_at(fixed_) < to; ++fixed_) {
@@ -74,7 +75,7 @@ class SparseUpdate {
   Parameters parameters() const { return {in_.weight.entries, in_.moments, {}}; }
 
   const SparseArguments& in_;
-  SparseCorrelation<how> correlation_;
+  Correlation correlation_;
   Step<rule> step_;
   Progress<rule> progress_;
   std::size_t fixed_ = 0;  // the first fixed entry that is not behind
@@ -97,10 +98,11 @@ template <class Run>
 UpdateReport update_sparse(const SparseArguments& in) {
   return with_rule(in.rule, [&]<StepRule rule>() {
     return with_arithmetic(in, [&]<Arithmetic how>() {
+      if (in.less) return SparseUpdate<rule, SparseDifference<how>>(in).run();
       if (rule == StepRule::sgd && in.scalars[1] >= 0 && in.scalars[1] <= 1) {
         return SparseDescent<how>(in).run();
       }
-      return SparseUpdate<rule, how>(in).run();
+      return SparseUpdate<rule, SparseCorrelation<how>>(in).run();
     });
   });
 }

@@ -1,12 +1,15 @@
-// Plans are exact: on random networks every backend and instruction set gives the interpreter's bits on the lowered
-// graph, whatever passes have run.
+// Plans are exact: on random networks every backend and instruction set gives the interpreter's bits on the
+// lowered graph, whatever passes have run.
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <functional>
 #include <optional>
+#include <set>
 
 #include "core/error.hpp"
 #include "passes/lower.hpp"
+#include "passes/pipeline.hpp"
+#include "passes/plan/plan.hpp"
 #include "tests/support/random_network.hpp"
 #include "tests/support/shrink.hpp"
 
@@ -69,8 +72,8 @@ void check(const Network& network, std::uint64_t seed, const Lower& lower) {
     if (!difference(network, seed, lower, choice)) continue;
     const auto fails = [&](const Network& n) { return difference(n, seed, lower, choice).has_value(); };
     const Network smallest = testing::shrunk(network, fails);
-    FAIL("seed " << seed << ", " << name_of(choice.backend) << ", " << name_of(choice.isa) << ", passes " << choice.passes << ": "
-                 << *difference(smallest, seed, lower, choice) << " differs in\n"
+    FAIL("seed " << seed << ", " << name_of(choice.backend) << ", " << name_of(choice.isa) << ", passes "
+                 << choice.passes << ": " << *difference(smallest, seed, lower, choice) << " differs in\n"
                  << testing::network_text(smallest));
   }
   SUCCEED();
@@ -87,6 +90,41 @@ TEST_CASE("plans give the bits of the interpreter on every backend and instructi
                                                                                        : 11);
     check(network, seed, lower_train_epoch);
     check(network, seed, lower_evaluate_epoch);
+  }
+}
+
+/// What the weights, senders and errors of updates by two phases lie in: "columns signs pair".
+std::set<std::string> kinds_of_contrast(const Network& network) {
+  std::set<std::string> kinds;
+  const Plan plan = make_plan(optimise(lower_train_epoch(network)));
+  for_each_step(plan.steps, [&](const Step& step, int) {
+    if (step.kernel != Kernel::update) return;
+    const std::vector<Correlated> correlations = correlations_of(step);
+    REQUIRE(correlations.size() == 2);
+    const auto storage = [&](SlotId s) { return name_in(storage_names, plan.slot(s).storage); };
+    kinds.insert(fmt::format("{} {} {}", storage(step.inputs[0]), storage(correlations[0].u),
+                             storage(correlations[0].v)));
+  });
+  return kinds;
+}
+
+TEST_CASE("contrastive plans give the bits of the interpreter", "[differential]") {
+  std::set<std::string> kinds;
+  for (std::uint64_t seed = 0; seed < (long_run() ? 300u : 25u); ++seed) {
+    Network network = testing::random_network(1000 + seed, seed % 5 == 0 ? 40 : 11);
+    Schedule schedule = Schedule::contrastive(2, 2, 2);
+    schedule.sweep = network.schedule.sweep;
+    schedule.update_filter = network.schedule.update_filter;
+    network.schedule = schedule;
+    check(network, seed, lower_train_epoch);
+    kinds.merge(kinds_of_contrast(network));
+  }
+  for (const std::string weight : {"dense", "columns"}) {
+    for (const std::string sides :
+         {"signs signs", "bytes signs", "pair signs", "reals signs", "signs pair", "signs reals"}) {
+      INFO(weight << ' ' << sides);
+      CHECK(kinds.contains(weight + ' ' + sides));
+    }
   }
 }
 

@@ -136,6 +136,62 @@ return "J" %J2, "m" %m2
 )");
 }
 
+TEST_CASE("fuse: the difference of two correlations and its optimizer step", "[passes]") {
+  CHECK(transformed(fuse, R"(graph "g" fixed 20
+%s0 = input "s0" : tern[B,2]
+%s1 = input "s1" : tern[B,2]
+%v0 = input "v0" : tern[B,2]
+%v1 = input "v1" : tern[B,2]
+%x = input "x" : f32[2]
+%J = param "J" : f32[2,2]
+%F = correlate %s0, %v0 {dense edge=1-1} : i64[2,2]
+%C = correlate %s1, %v1 {dense edge=1-1} : i64[2,2]
+%S = subtract %C, %F : f32[2,2]
+%J2 = apply %J, %S, %x {sgd edge=1-1} : f32[2,2]
+return "J" %J2
+)") == R"(graph "g" fixed 20
+%s0 = input "s0" : tern[B,2]
+%s1 = input "s1" : tern[B,2]
+%v0 = input "v0" : tern[B,2]
+%v1 = input "v1" : tern[B,2]
+%x = input "x" : f32[2]
+%J = param "J" : f32[2,2]
+%J2 = fuse {
+  %C = correlate %s1, %v1 {dense edge=1-1} : i64[2,2]
+  %F = correlate %s0, %v0 {dense edge=1-1} : i64[2,2]
+  %S = subtract %C, %F : f32[2,2]
+  %J2.1 = apply %J, %S, %x {sgd edge=1-1} : f32[2,2]
+  yield %J2.1
+} : f32[2,2]
+return "J" %J2
+)");
+}
+
+TEST_CASE("fuse: a difference, or a part of it, that something else needs stays", "[passes]") {
+  const std::string_view text = R"(graph "g" fixed 20
+%s0 = input "s0" : tern[B,2]
+%s1 = input "s1" : tern[B,2]
+%v0 = input "v0" : tern[B,2]
+%v1 = input "v1" : tern[B,2]
+%x = input "x" : f32[2]
+%J = param "J" : f32[2,2]
+%F = correlate %s0, %v0 {dense} : i64[2,2]
+%C = correlate %s1, %v1 {dense} : i64[2,2]
+%S = subtract %C, %F : f32[2,2]
+%J2 = apply %J, %S, %x {sgd} : f32[2,2]
+%E = correlate %s1, %v0 {dense} : i64[2,2]
+%D = correlate %s0, %v1 {dense} : i64[2,2]
+%T = subtract %D, %E : f32[2,2]
+%J3 = apply %J2, %T, %x {sgd} : f32[2,2]
+%U = subtract %D, %D : f32[2,2]
+%J4 = apply %J3, %U, %x {sgd} : f32[2,2]
+%V = subtract %S, %T : f32[2,2]
+%J5 = apply %J4, %V, %x {sgd} : f32[2,2]
+return "J" %J5, "S" %S, "T" %T
+)";
+  CHECK(transformed(fuse, text) == canonical(text));
+}
+
 TEST_CASE("fuse: a correlation that is needed twice, or of another block, stays", "[passes]") {
   const std::string_view text = R"(graph "g" fixed 20
 %n = input "n" : i32[]

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "core/math.hpp"
+#include "runtime/executor/joined_phases.hpp"
 #include "tests/support/panels.hpp"
 
 namespace relaxon {
@@ -156,13 +157,14 @@ struct Growth {
   }
 };
 
-/// The plain update of `entries`.
+/// The plain update of `entries`, from the S of `sides`, less that of `less` if there are any.
 Growth plain_update(StepRule rule, const std::vector<float>& c, const Sides& sides,
-                    const std::vector<Entry>& entries, Parameters& p) {
+                    const std::vector<Entry>& entries, Parameters& p, const Sides* less = nullptr) {
   Growth growth;
   for (const Entry& e : entries) {
     const float before = p.w[e.at];
-    plain_step(rule, c, sides.s(e.j, e.k), p.w[e.at], p.m[e.at], p.v[e.at]);
+    const float s = less ? sides.s(e.j, e.k) - less->s(e.j, e.k) : sides.s(e.j, e.k);
+    plain_step(rule, c, s, p.w[e.at], p.m[e.at], p.v[e.at]);
     growth.note(before, p.w[e.at], c[1]);
   }
   return growth;
@@ -210,53 +212,75 @@ void for_each_update(std::uint64_t seed, Test test) {
 /// How many errors are 0: none, most or all of them.
 double silence(int round) { return round % 3 == 0 ? 0.1 : round % 3 == 1 ? 0.97 : 1.0; }
 
-TEST_CASE("dense updates are section 11's", "[kernels]") {
-  for_each_update(21, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v,
-                         int round) {
-    const bool square = round % 2 == 0;
-    const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 40),
-                       K = square ? d : draw.between(1, 70);
-    const std::int64_t stride = row_stride(K);
-    const Sides sides(draw, u, v, batch, d, K, silence(round));
-    const auto c = random_scalars(draw, rule, draw.chance(0.5));
-    Parameters actual(draw, static_cast<std::size_t>(d * stride));
-    std::vector<Entry> entries;
+/// A dense weight with its trainable entries; those of a diagonal are fixed.
+struct DenseWeightCase {
+  DenseWeightCase(std::int64_t senders, std::int64_t receivers, bool fixed)
+      : d(senders), K(receivers), stride(row_stride(receivers)), fixed_diagonal(fixed) {
     for (std::int64_t j = 0; j < d; ++j) {
-      for (std::int64_t k = 0; k < stride; ++k) {
-        const auto at = static_cast<std::size_t>(j * stride + k);
-        if (k >= K) {
-          actual.w[at] = actual.m[at] = actual.v[at] = 0;
-        } else if (!square || j != k) {
-          entries.push_back({at, j, k});
-        }
+      for (std::int64_t k = 0; k < K; ++k) {
+        if (!fixed || j != k) entries.push_back({static_cast<std::size_t>(j * stride + k), j, k});
       }
     }
-    Parameters expected = actual;
-    const Growth growth = plain_update(rule, c, sides, entries, expected);
+  }
+  /// What lies behind the last receiver is 0.
+  Parameters parameters(Draw& draw) const {
+    Parameters p(draw, static_cast<std::size_t>(d * stride));
+    for (std::int64_t i = 0; i < d * stride; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      if (i % stride >= K) p.w[at] = p.m[at] = p.v[at] = 0;
+    }
+    return p;
+  }
+  UpdateArguments<DenseWeight<float>> arguments(StepRule rule, const std::vector<float>& c,
+                                                const Sides& sides, Parameters& p, float* scratch) const {
+    return {rule,
+            c.data(),
+            sides.u,
+            sides.v,
+            panels_of(sides.batch),
+            {p.w.data(), d, K, stride},
+            {moments_of(rule) > 0 ? p.m.data() : nullptr, moments_of(rule) > 1 ? p.v.data() : nullptr},
+            fixed_diagonal,
+            scratch};
+  }
+  /// Scratch memory of so many correlations.
+  std::vector<float> scratch(const Sides& sides, int correlations) const {
+    const std::int64_t each = update_scratch(sides.u.kind, sides.v.kind, panels_of(sides.batch), stride);
+    return std::vector<float>(static_cast<std::size_t>(correlations * each));
+  }
 
-    std::vector<float> scratch(static_cast<std::size_t>(update_scratch(u, v, panels_of(batch), stride)));
-    const bool keeps = round % 2 == 1;
-    std::vector<std::int32_t> q = fixed_of(table, actual.w);
-    const UpdateArguments<DenseWeight<float>> arguments{
-        rule,
-        c.data(),
-        sides.u,
-        sides.v,
-        panels_of(batch),
-        {actual.w.data(), d, K, stride},
-        {moments_of(rule) > 0 ? actual.m.data() : nullptr, moments_of(rule) > 1 ? actual.v.data() : nullptr},
-        square,
-        scratch.data(),
-        {},
-        {keeps ? q.data() : nullptr, kept_bits}};
-    std::vector<float> s(actual.w.size(), std::numeric_limits<float>::quiet_NaN()),
-        expected_s(actual.w.size());
-    for (const Entry& e : entries) expected_s[e.at] = sides.s(e.j, e.k);
-    table.correlate_dense(arguments, s.data());
-    REQUIRE(same_numbers(s, expected_s));
-    check(table.update_dense(arguments), growth, actual, expected);
-    if (keeps) REQUIRE(q == fixed_of(table, expected.w));
-  });
+  std::int64_t d, K, stride;
+  bool fixed_diagonal;
+  std::vector<Entry> entries;
+};
+
+TEST_CASE("dense updates are section 11's", "[kernels]") {
+  for_each_update(
+      21, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v, int round) {
+        const bool square = round % 2 == 0;
+        const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 40),
+                           K = square ? d : draw.between(1, 70);
+        const DenseWeightCase weight(d, K, square);
+        const std::vector<Entry>& entries = weight.entries;
+        const Sides sides(draw, u, v, batch, d, K, silence(round));
+        const auto c = random_scalars(draw, rule, draw.chance(0.5));
+        Parameters actual = weight.parameters(draw);
+        Parameters expected = actual;
+        const Growth growth = plain_update(rule, c, sides, entries, expected);
+
+        std::vector<float> scratch = weight.scratch(sides, 1);
+        const bool keeps = round % 2 == 1;
+        std::vector<std::int32_t> q = fixed_of(table, actual.w);
+        auto arguments = weight.arguments(rule, c, sides, actual, scratch.data());
+        if (keeps) arguments.q = {q.data(), kept_bits};
+        std::vector<float> s(actual.w.size(), std::numeric_limits<float>::quiet_NaN()),
+            expected_s(actual.w.size());
+        for (const Entry& e : entries) expected_s[e.at] = sides.s(e.j, e.k);
+        table.correlate_dense(arguments, s.data());
+        REQUIRE(same_numbers(s, expected_s));
+        check(table.update_dense(arguments), growth, actual, expected);
+        if (keeps) REQUIRE(q == fixed_of(table, expected.w));
+      });
 }
 
 TEST_CASE("an update tells that a weight has grown too large for its q", "[kernels]") {
@@ -334,6 +358,98 @@ TEST_CASE("sparse updates are section 11's", "[kernels]") {
         REQUIRE(same_numbers(s, expected_s));
         check(table.update_sparse(arguments), growth, actual, expected);
       });
+}
+
+TEST_CASE("dense updates by two phases are section 11's", "[kernels]") {
+  for_each_update(
+      31, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v, int round) {
+        const bool square = round % 2 == 0;
+        const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 40),
+                           K = square ? d : draw.between(1, 70);
+        const DenseWeightCase weight(d, K, square);
+        const Sides sides(draw, u, v, batch, d, K, silence(round));
+        const Sides less(draw, u, v, batch, d, K, silence(round / 2));
+        const auto c = random_scalars(draw, rule, draw.chance(0.5));
+        Parameters actual = weight.parameters(draw);
+        Parameters expected = actual;
+        const Growth growth = plain_update(rule, c, sides, weight.entries, expected, &less);
+        std::vector<float> scratch = weight.scratch(sides, 2);
+        auto arguments = weight.arguments(rule, c, sides, actual, scratch.data());
+        const CorrelationSides second{less.u, less.v};
+        arguments.less = &second;
+        check(table.update_dense(arguments), growth, actual, expected);
+      });
+}
+
+TEST_CASE("sparse updates by two phases are section 11's", "[kernels]") {
+  for_each_update(
+      32, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v, int round) {
+        const bool square = round % 2 == 0;
+        const std::int64_t batch = draw.between(1, 50), d = draw.between(1, 100),
+                           K = square ? d : draw.between(1, 70);
+        const SparseWeightCase weight(draw, d, K, 0.3, square);
+        const Sides sides(draw, u, v, batch, d, K, silence(round));
+        const Sides less(draw, u, v, batch, d, K, silence(round / 2));
+        const auto c = random_scalars(draw, rule, draw.chance(0.5));
+        Parameters actual(draw, weight.connections.entries());
+        Parameters expected = actual;
+        const Growth growth = plain_update(rule, c, sides, weight.entries, expected, &less);
+        auto arguments = weight.arguments(rule, c, sides, K, actual);
+        const CorrelationSides second{less.u, less.v};
+        arguments.less = &second;
+        check(table.update_sparse(arguments), growth, actual, expected);
+      });
+}
+
+TEST_CASE("two phases joined have the difference of both", "[kernels]") {
+  const FlushToZero mode;
+  Draw draw(33);
+  for (int round = 0; round < 60; ++round) {
+    const Sender::Kind u = round % 2 == 0 ? Sender::Kind::signs : Sender::Kind::bytes;
+    const std::int64_t batch = draw.between(1, round % 3 == 0 ? 8 : 40), d = draw.between(1, 40),
+                       K = draw.between(1, 40);
+    INFO("batch " << batch << " senders " << d << " receivers " << K);
+    const DenseWeightCase weight(d, K, false);
+    const Sides sides(draw, u, Errors::Kind::signs, batch, d, K, 0.4);
+    const Sides other(draw, u, Errors::Kind::signs, batch, d, K, 0.4);
+    const bool same_senders = draw.chance(0.5);
+    const CorrelationSides from{sides.u, sides.v}, less{same_senders ? sides.u : other.u, other.v};
+    executor::JoinedPhases joined;
+    for (int time = 0; time < 2; ++time) joined.join(from, less, same_senders, d, K, batch);
+    CHECK(joined.panels() == (batch <= 8 ? 1 : 2 * panels_of(batch)));
+
+    Parameters none = weight.parameters(draw);
+    std::vector<float> scratch(
+        static_cast<std::size_t>(update_scratch(u, Errors::Kind::signs, joined.panels(), weight.stride)));
+    const auto correlated = [&](const CorrelationSides& s, std::int64_t panels) {
+      auto a = weight.arguments(StepRule::sgd, {}, sides, none, scratch.data());
+      a.u = s.u;
+      a.v = s.v;
+      a.panels = panels;
+      std::vector<float> result(none.w.size());
+      kernels(Isa::x86_64).correlate_dense(a, result.data());
+      return result;
+    };
+    std::vector<float> expected = correlated(from, panels_of(batch));
+    const std::vector<float> second = correlated(less, panels_of(batch));
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] -= second[i];
+    REQUIRE(same_numbers(correlated(joined.sides(), joined.panels()), expected));
+  }
+}
+
+TEST_CASE("phases are joined where their counts are exact in float32", "[kernels]") {
+  using executor::JoinedPhases;
+  constexpr std::int64_t exact = 1 << 24;
+  CHECK(JoinedPhases::joins(Sender::Kind::signs, Errors::Kind::signs, exact));
+  CHECK_FALSE(JoinedPhases::joins(Sender::Kind::signs, Errors::Kind::signs, exact + 1));
+  CHECK(JoinedPhases::joins(Sender::Kind::bytes, Errors::Kind::signs, exact / 255));
+  CHECK_FALSE(JoinedPhases::joins(Sender::Kind::bytes, Errors::Kind::signs, exact / 255 + 1));
+  for (const Sender::Kind u : sender_kinds) {
+    CHECK_FALSE(JoinedPhases::joins(u, Errors::Kind::pair, 1));
+    CHECK_FALSE(JoinedPhases::joins(u, Errors::Kind::real, 1));
+  }
+  CHECK_FALSE(JoinedPhases::joins(Sender::Kind::pair, Errors::Kind::signs, 1));
+  CHECK_FALSE(JoinedPhases::joins(Sender::Kind::real, Errors::Kind::signs, 1));
 }
 
 /// Takes the entries of a part from `made`, the others from `rest`.

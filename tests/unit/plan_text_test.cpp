@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "frontends/network_file.hpp"
+#include "ir/text.hpp"
 #include "passes/lower.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/plan/plan.hpp"
@@ -87,6 +88,8 @@ TEST_CASE("steps of every kernel stay as they are", "[plan][text]") {
       "%J = subtract(%J, %J)",
       "%w, %J = apply(%w, %J, %w, %n) {momentum edge=1-0}",
       "%w = update(%w, %x, %v, %n) {sgd edge=1-0} after correlate {dense edge=1-0} : f32[3,4]{@1-0}",
+      "%w = update(%w, %x, %v, %s, %s.1, %n) {sgd edge=1-0} after correlate {dense edge=1-0} : "
+      "f32[3,4]{@1-0}",
       "%h = advance(%h, %s, %s.1, %J) {dense edge=1-1 fixed}",
       "%h = follow(%h, %s, %s.1, %J) {dense edge=1-1 fixed} threads columns why \"what changed\"",
       "%n = hits(%n, %h, %n)",
@@ -207,6 +210,64 @@ TEST_CASE("errors in plans", "[plan][text]") {
   std::string deep;
   for (int i = 0; i < 65; ++i) deep += "scan %n () {";
   CHECK(error_below(deep) == "p.rx:13:769: bodies are nested more than 64 deep");
+}
+
+/// Steps, without their attributes and what they cover, of the plan that a contrastive update becomes.
+/// `free`, `clamped`: types of the correlations.
+std::vector<std::string> steps_of_contrast(const std::string& inputs, const std::string& free,
+                                           const std::string& clamped) {
+  const std::string text = print(make_plan(optimise(parse("graph \"contrast\" fixed 20\n" + inputs +
+                                                              R"(%x = input "x" : f32[4]
+%J = param "J" : f32[3,4]
+%m = param "m" : f32[3,4]
+%F = correlate %s0, %v0 {dense edge=2-1} : )" + free + R"([3,4]
+%C = correlate %s1, %v1 {dense edge=2-1} : )" + clamped + R"([3,4]
+%S = subtract %C, %F
+%J2, %m2 = apply %J, %m, %S, %x {momentum edge=2-1}
+return "J" %J2, "m" %m2
+)",
+                                                          "contrast.rx"))));
+  std::vector<std::string> steps;
+  for (const std::string_view kernel : {"correlate", "subtract", "update", "apply"}) {
+    for (std::size_t at = 0; (at = text.find(fmt::format("= {}(", kernel), at)) != text.npos; ++at) {
+      const std::string line = text.substr(at + 2, text.find('\n', at) - at - 2);
+      steps.push_back(line.substr(0, line.find(" covers")) + line.substr(line.find(" why")));
+    }
+  }
+  return steps;
+}
+
+TEST_CASE("the update by two phases is one step", "[plan]") {
+  const std::vector<std::string> one{
+      "update(%J.1, %m.1, %s1.1, %v1.1, %s0.1, %v0.1, %x) {momentum edge=2-1} after correlate {dense "
+      "edge=2-1} : f32[3,4] why \"S of two phases: entries and their difference never leave registers\""};
+  CHECK(steps_of_contrast(R"(%s0 = input "s0" : tern[B,3]
+%s1 = input "s1" : pm1[B,3]
+%v0 = input "v0" : tern[B,4]
+%v1 = input "v1" : tern[B,4]
+)",
+                          "i64", "i64") == one);
+  CHECK(steps_of_contrast(R"(%s0 = input "s0" : f32[B,3]
+%s1 = input "s1" : f32[B,3]
+%v0 = input "v0" : two{1,-0.5}[B,4]
+%v1 = input "v1" : two{1.5,-0.5}[B,4]
+)",
+                          "f32", "f32") == one);
+}
+
+TEST_CASE("phases whose senders lie otherwise are correlated one by one", "[plan]") {
+  const std::string attributes =
+      " {dense edge=2-1} : f32[3,4] why \"no kernel updates such a weight from such senders and errors\"";
+  CHECK(steps_of_contrast(R"(%s0 = input "s0" : tern[B,3]
+%s1 = input "s1" : f32[B,3]
+%v0 = input "v0" : tern[B,4]
+%v1 = input "v1" : tern[B,4]
+)",
+                          "i64", "f32") ==
+        std::vector<std::string>{"correlate(%s1.1, %v1.1)" + attributes,
+                                 "correlate(%s0.1, %v0.1)" + attributes,
+                                 "subtract(%C, %F) why \"two phases' S\"",
+                                 "apply(%J.1, %m.1, %S, %x) {momentum edge=2-1} why \"S is stored\""});
 }
 
 TEST_CASE("damaged plans give errors, never anything else", "[plan][text]") {
