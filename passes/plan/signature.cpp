@@ -71,7 +71,7 @@ Signature optimizer_step(const Plan& plan, const Step& step) {
     if (step.inputs.size() > moments + 4) s.inputs.insert(s.inputs.end(), {senders, errors});
   }
   s.inputs.push_back(tensor);
-  if (apply && kept_by(step).index >= 0) s.outputs.push_back(Storage::dense_fixed);
+  if (apply && kept_by(step).index >= 0) s.outputs.push_back(Storages{Storage::dense_fixed});
   return s;
 }
 
