@@ -39,7 +39,8 @@ class Step {
       return;
     }
     if constexpr (is_adam) {
-      w = w - change(m, root_of(w, m, v, s));
+      const Floats root = root_of(w, m, v, s);
+      w = w - change(m, root);
     } else {
       const Floats g = gradient(w, s);
       m = fma(c_[2], m, g);
