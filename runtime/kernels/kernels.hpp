@@ -202,6 +202,7 @@ struct KernelTable {
                        std::int64_t batch, std::uint8_t* out);
   void (*gather_reals)(const float* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch,
                        float* out);
+  /// Of fields, by lane.
   void (*gather_fields32)(const std::int64_t* table, Units units, const std::int32_t* rows,
                           std::int64_t batch, std::int32_t* out);
   void (*gather_fields64)(const std::int64_t* table, Units units, const std::int32_t* rows,

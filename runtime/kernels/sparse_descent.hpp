@@ -23,7 +23,7 @@ class SparseDescent {
   UpdateReport run() {
     const SparseWeight<float>& weight = in_.weight;
     while (fixed_ < in_.fixed.size() && fixed_at(fixed_) < weight.offsets[weight.begin]) ++fixed_;
-    if (one_panel_of_bytes() && in_.segments != nullptr && PickedBytes::possible)
+    if (one_panel_of_bytes() && in_.segments != nullptr && in_.fixed.empty() && PickedBytes::possible)
       picked_.emplace(in_.u.bytes, weight.senders, weight.offsets, *in_.segments, in_.scratch);
     for (std::int64_t first = weight.begin; first < weight.end; first += block) {
       const std::int64_t last = first + block < weight.end ? first + block : weight.end;
@@ -177,7 +177,7 @@ class SparseDescent {
   template <bool reads_senders, class Sums>
   [[gnu::always_inline]] void columns(const List& list, Sums sums_of) {
     const Floats alpha = broadcast(in_.scalars[0]);
-    const bool diagonal = how != Arithmetic::bytes && !in_.fixed.empty();
+    const bool diagonal = reads_senders && !in_.fixed.empty();
     const SparseWeight<float> weight = in_.weight;
     Moved progress = progress_;
     for (int i = 0; i < list.count; ++i) {

@@ -324,10 +324,11 @@ void check_update(Draw& draw, const Update& o, Isa isa, const Made& update, std:
       if (c.sender[static_cast<std::size_t>(e)] == k) fixed.push_back(e);
     }
   }
-  std::vector<std::int32_t> expected_q(n, 7);
-  for (std::size_t i = 0; i < n; ++i) {
-    if (!o.sparse && static_cast<std::int64_t>(i) % stride >= o.receivers) expected_q[i] = 0;
-  }
+  // Where nothing moves, q may stay.
+  std::vector<std::int32_t> expected_q(n);
+  if (o.kept_bits > 0)
+    REQUIRE(table.quantise(expected.w.data(), static_cast<std::int64_t>(n), o.kept_bits, expected_q.data()) <
+            0);
   std::vector<std::int32_t> q = expected_q;
   const auto by_table = [&](auto kernel, auto weight) {
     UpdateArguments<decltype(weight)> a{};
