@@ -521,22 +521,17 @@ TEST_CASE("receivers of dense updates are the same bits in parts, and nothing el
       31, [](const KernelTable& table, Draw& draw, StepRule rule, Sender::Kind u, Errors::Kind v, int round) {
         const bool square = round % 2 == 0;
         const std::int64_t batch = draw.between(1, 50), K = draw.between(65, 200),
-                           d = square ? K : draw.between(1, 70), stride = row_stride(K);
+                           d = square ? K : draw.between(1, 70);
+        const DenseWeightCase weight(d, K, square);
         const Sides sides(draw, u, v, batch, d, K, silence(round));
         const auto scalars = random_scalars(draw, rule, draw.chance(0.5));
-        const Parameters before(draw, static_cast<std::size_t>(d * stride));
-        std::vector<float> scratch(static_cast<std::size_t>(update_scratch(u, v, panels_of(batch), stride)));
+        const Parameters before = weight.parameters(draw);
+        std::vector<float> scratch = weight.scratch(sides, 1);
         const auto run = [&](const Units& part, Parameters& p) {
-          return table.update_dense(
-              {rule,
-               scalars.data(),
-               sides.u,
-               sides.v,
-               panels_of(batch),
-               {p.w.data(), d, K, stride, part.begin, part.end},
-               {moments_of(rule) > 0 ? p.m.data() : nullptr, moments_of(rule) > 1 ? p.v.data() : nullptr},
-               square,
-               scratch.data()});
+          auto arguments = weight.arguments(rule, scalars, sides, p, scratch.data());
+          arguments.weight.begin = part.begin;
+          arguments.weight.end = part.end;
+          return table.update_dense(arguments);
         };
         Parameters whole = before, parts = before;
         const UpdateReport report = run(K, whole);
@@ -549,7 +544,7 @@ TEST_CASE("receivers of dense updates are the same bits in parts, and nothing el
           const auto splice = [&](const std::vector<float>& from, const std::vector<float>& rest,
                                   std::vector<float>& to) {
             for (std::size_t at = 0; at < from.size(); ++at) {
-              const auto k = static_cast<std::int64_t>(at) % stride;
+              const auto k = static_cast<std::int64_t>(at) % weight.stride;
               if (part.begin <= k && k < part.end) {
                 to[at] = from[at];
               } else {
