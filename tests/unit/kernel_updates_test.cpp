@@ -541,16 +541,13 @@ TEST_CASE("receivers of dense updates are the same bits in parts, and nothing el
           Parameters made = before;
           const UpdateReport own = run(part, made);
           together = {std::max(together.growth, own.growth), together.finite && own.finite};
-          const auto splice = [&](const std::vector<float>& from, const std::vector<float>& rest,
+          const auto splice = [&](const std::vector<float>& from, std::vector<float> others,
                                   std::vector<float>& to) {
             for (std::size_t at = 0; at < from.size(); ++at) {
               const auto k = static_cast<std::int64_t>(at) % weight.stride;
-              if (part.begin <= k && k < part.end) {
-                to[at] = from[at];
-              } else {
-                REQUIRE(std::bit_cast<std::uint32_t>(from[at]) == std::bit_cast<std::uint32_t>(rest[at]));
-              }
+              if (part.begin <= k && k < part.end) others[at] = to[at] = from[at];
             }
+            REQUIRE(same_bits(from, others));
           };
           splice(made.w, before.w, parts.w);
           splice(made.m, before.m, parts.m);
