@@ -25,14 +25,15 @@ struct Change {
           {static_cast<Mask>(gained ^ risen), static_cast<Mask>(lost ^ fallen)}};
 }
 
-[[gnu::always_inline]] inline bool differs(SignsIn a, SignsIn b, std::int64_t i) {
-  return a.plus[i] != b.plus[i] || a.minus[i] != b.minus[i];
+/// Lanes in which a unit differs.
+[[gnu::always_inline]] inline unsigned differing_lanes_of(SignsIn from, SignsIn to, std::int64_t i) {
+  return static_cast<unsigned>((from.plus[i] ^ to.plus[i]) | (from.minus[i] ^ to.minus[i]));
 }
 
 /// The first sender from `i` on, below `end`, that changed, or `end`.
 inline std::int64_t next_change(SignsIn from, SignsIn to, std::int64_t i, std::int64_t end) {
   constexpr std::int64_t block = register_bytes / static_cast<std::int64_t>(sizeof(Mask));
-  while (i < end && i % block != 0 && !differs(from, to, i)) ++i;
+  while (i < end && i % block != 0 && differing_lanes_of(from, to, i) == 0) ++i;
   if (i >= end || i % block != 0) return i;
   for (; i + block <= end; i += block) {
     const Vector<std::uint64_t> change =
@@ -42,17 +43,13 @@ inline std::int64_t next_change(SignsIn from, SignsIn to, std::int64_t i, std::i
     for (int word = 0; word < width<std::uint64_t>; ++word) any |= change[word];
     if (any != 0) break;
   }
-  while (i < end && !differs(from, to, i)) ++i;
+  while (i < end && differing_lanes_of(from, to, i) == 0) ++i;
   return i;
 }
 
 /// Lanes in which each of a register of masks' units differs.
 [[gnu::always_inline]] inline Words differing_lanes(SignsIn from, SignsIn to, std::int64_t i) {
   return (widen(from.plus + i) ^ widen(to.plus + i)) | (widen(from.minus + i) ^ widen(to.minus + i));
-}
-
-[[gnu::always_inline]] inline unsigned differing_lanes_of(SignsIn from, SignsIn to, std::int64_t i) {
-  return static_cast<unsigned>((from.plus[i] ^ to.plus[i]) | (from.minus[i] ^ to.minus[i]));
 }
 
 Changes count_changes(SignsIn from, SignsIn to, std::int64_t n) {

@@ -291,26 +291,35 @@ V Emitter::append_where(V words, V mask, V base, V count) {
   })[0];
 }
 
-Values Emitter::loop(V from, V to, std::int64_t step, const Values& starts,
-                     const std::function<Values(V, const Values&)>& body) {
+Values Emitter::repeat(const char* name, V start, const Values& starts, const std::function<V(V)>& goes_on,
+                       const std::function<Turn(V, const Values&)>& body) {
   llvm::BasicBlock* before = b.GetInsertBlock();
-  llvm::BasicBlock* head = new_block(function_, "loop");
+  llvm::BasicBlock* head = new_block(function_, name);
   llvm::BasicBlock* after = new_block(function_, "after");
-  b.CreateCondBr(b.CreateICmpSLT(from, to), head, after);
+  b.CreateCondBr(goes_on(start), head, after);
   b.SetInsertPoint(head);
-  llvm::PHINode* i = b.CreatePHI(i64, 2);
-  i->addIncoming(from, before);
+  llvm::PHINode* at = b.CreatePHI(start->getType(), 2);
+  at->addIncoming(start, before);
   const Phis carried(b, starts, before);
-  const Values next = body(i, carried.values());
-  V following = b.CreateAdd(i, number(step));
+  const Turn turn = body(at, carried.values());
   llvm::BasicBlock* last = b.GetInsertBlock();
-  i->addIncoming(following, last);
-  carried.add(next, last);
-  b.CreateCondBr(b.CreateICmpSLT(following, to), head, after);
+  at->addIncoming(turn.next, last);
+  carried.add(turn.carried, last);
+  b.CreateCondBr(goes_on(turn.next), head, after);
   b.SetInsertPoint(after);
   const Phis results(b, starts, before);
-  results.add(next, last);
+  results.add(turn.carried, last);
   return results.values();
+}
+
+Values Emitter::loop(V from, V to, std::int64_t step, const Values& starts,
+                     const std::function<Values(V, const Values&)>& body) {
+  return repeat(
+      "loop", from, starts, [&](V i) { return b.CreateICmpSLT(i, to); },
+      [&](V i, const Values& carried) -> Turn {
+        Values next = body(i, carried);
+        return {b.CreateAdd(i, number(step)), std::move(next)};
+      });
 }
 
 void Emitter::loop(V from, V to, std::int64_t step, const std::function<void(V)>& body) {
@@ -323,25 +332,14 @@ void Emitter::loop(V from, V to, std::int64_t step, const std::function<void(V)>
 Values Emitter::for_each_bit(V bits, const Values& starts,
                              const std::function<Values(V, const Values&)>& body) {
   llvm::Constant* none = llvm::Constant::getNullValue(bits->getType());
-  llvm::BasicBlock* before = b.GetInsertBlock();
-  llvm::BasicBlock* head = new_block(function_, "bit");
-  llvm::BasicBlock* after = new_block(function_, "after");
-  b.CreateCondBr(b.CreateICmpNE(bits, none), head, after);
-  b.SetInsertPoint(head);
-  llvm::PHINode* left = b.CreatePHI(bits->getType(), 2);
-  left->addIncoming(bits, before);
-  const Phis carried(b, starts, before);
-  V position = b.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, left, b.getTrue());
-  const Values next = body(b.CreateZExt(position, i64), carried.values());
-  V rest = b.CreateAnd(left, b.CreateSub(left, llvm::ConstantInt::get(bits->getType(), 1)));
-  llvm::BasicBlock* last = b.GetInsertBlock();
-  left->addIncoming(rest, last);
-  carried.add(next, last);
-  b.CreateCondBr(b.CreateICmpNE(rest, none), head, after);
-  b.SetInsertPoint(after);
-  const Phis results(b, starts, before);
-  results.add(next, last);
-  return results.values();
+  return repeat(
+      "bit", bits, starts, [&](V left) { return b.CreateICmpNE(left, none); },
+      [&](V left, const Values& carried) -> Turn {
+        V position = b.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, left, b.getTrue());
+        Values next = body(b.CreateZExt(position, i64), carried);
+        V lower = b.CreateSub(left, llvm::ConstantInt::get(bits->getType(), 1));
+        return {b.CreateAnd(left, lower), std::move(next)};
+      });
 }
 
 Values Emitter::when(V condition, const Values& otherwise, const std::function<Values()>& then) {

@@ -121,6 +121,15 @@ class Emitter {
   void return_if(V condition, V result);
 
  private:
+  /// What a turn of repeat() leaves: where the next one starts, what is carried.
+  struct Turn {
+    V next;
+    Values carried;
+  };
+  /// for (at = start; goes_on(at); at = next) {next, carried} = body(at, carried); what is carried in the
+  /// end.
+  Values repeat(const char* name, V start, const Values& starts, const std::function<V(V)>& goes_on,
+                const std::function<Turn(V, const Values&)>& body);
   llvm::Align aligned(llvm::Type* type) const;
 
   llvm::Function& function_;
