@@ -1,41 +1,34 @@
 // Messages by generated functions.
-#include <mutex>
-
 #include "runtime/executor/generated_step.hpp"
 
 namespace relaxon::executor {
 namespace {
 
-/// What a ColumnStream needs of a pattern, made again when the pattern is another one.
-class PatternStream {
- public:
-  explicit PatternStream(jit::ColumnStream kind) : kind_(kind) {}
-
-  /// For any thread.
-  void* data(const ColumnIndex& index, Isa isa) {
-    const std::lock_guard lock(mutex_);
-    if (index_ != &index) prepare(index, jit::ColumnStream::tile(isa));
-    return kind_.short_indices() ? pointer(short_stream_.data()) : pointer(stream_.data());
-  }
-
- private:
-  void prepare(const ColumnIndex& index, std::int64_t tile) {
-    index_ = &index;
-    stream_.clear();
+/// The senders of a pattern in the order of a ColumnStream.
+struct Stream {
+  Stream(const ColumnIndex& index, jit::ColumnStream kind, std::int64_t tile) {
     for (std::int64_t first = 0; first < index.receivers; first += unit_block) {
       const std::int64_t last = std::min(index.receivers, first + unit_block);
       std::int64_t k = first;
-      for (; k + tile <= last; k += tile) append_tile(k, tile);
-      for (; k < last; ++k) append_tile(k, 1);
+      for (; k + tile <= last; k += tile) append_tile(index, kind, k, tile);
+      for (; k < last; ++k) append_tile(index, kind, k, 1);
     }
-    if (kind_.short_indices()) short_stream_.assign(stream_.begin(), stream_.end());
+    if (kind.short_indices()) narrow.assign(wide.begin(), wide.end());
   }
 
-  std::int32_t length(std::int32_t k) const {
-    return index_->offsets[static_cast<std::size_t>(k) + 1] - index_->offsets[static_cast<std::size_t>(k)];
-  }
-  void append_tile(std::int64_t first, std::int64_t columns) {
-    const std::int32_t* column = index_->order.data() + first;
+  std::vector<std::int32_t> wide;
+  std::vector<std::uint16_t> narrow;  // where indices are short
+
+ private:
+  void append_tile(const ColumnIndex& index, jit::ColumnStream kind, std::int64_t first,
+                   std::int64_t columns) {
+    const std::int32_t* column = index.order.data() + first;
+    const auto offset = [&](std::int32_t k) { return index.offsets[static_cast<std::size_t>(k)]; };
+    const auto length = [&](std::int32_t k) { return offset(k + 1) - offset(k); };
+    const auto append = [&](std::int32_t k, std::int32_t i) {
+      wide.push_back(index.sender[static_cast<std::size_t>(offset(k) + i)] *
+                     static_cast<std::int32_t>(kind.unit));
+    };
     const std::int32_t together = length(column[0]);
     for (std::int32_t i = 0; i < together; ++i) {
       for (std::int64_t c = 0; c < columns; ++c) append(column[c], i);
@@ -44,16 +37,22 @@ class PatternStream {
       for (std::int32_t i = together; i < length(column[c]); ++i) append(column[c], i);
     }
   }
-  void append(std::int32_t column, std::int32_t i) {
-    const auto entry = static_cast<std::size_t>(index_->offsets[static_cast<std::size_t>(column)] + i);
-    stream_.push_back(index_->sender[entry] * static_cast<std::int32_t>(kind_.unit));
+};
+
+class PatternStream {
+ public:
+  explicit PatternStream(jit::ColumnStream kind) : kind_(kind) {}
+
+  /// For any thread.
+  void* data(const ColumnIndex& index, Isa isa) {
+    const Stream& stream =
+        stream_.of(index, [&] { return Stream(index, kind_, jit::ColumnStream::tile(isa)); });
+    return kind_.short_indices() ? pointer(stream.narrow.data()) : pointer(stream.wide.data());
   }
 
+ private:
   jit::ColumnStream kind_;
-  std::mutex mutex_;
-  const ColumnIndex* index_ = nullptr;
-  std::vector<std::int32_t> stream_;
-  std::vector<std::uint16_t> short_stream_;
+  OfPattern<Stream> stream_;
 };
 
 bool is_planes(const Place& x) {

@@ -22,28 +22,29 @@ bool is_weight(Storage s) {
 
 }  // namespace
 
-ColumnIndex::ColumnIndex(const Pattern& p, int parts)
-    : senders(p.senders),
-      receivers(p.receivers),
-      offsets(static_cast<std::size_t>(p.receivers) + 1),
-      sender(p.receiver.size()),
-      row_offsets(p.offsets),
-      receiver(p.receiver),
-      entry(p.receiver.size()) {
-  for (const std::int32_t k : p.receiver) ++offsets[static_cast<std::size_t>(k) + 1];
+ColumnIndex::ColumnIndex(const PatternPtr& p, int parts)
+    : pattern(p),
+      senders(p->senders),
+      receivers(p->receivers),
+      offsets(static_cast<std::size_t>(p->receivers) + 1),
+      sender(p->receiver.size()),
+      row_offsets(p->offsets),
+      receiver(p->receiver),
+      entry(p->receiver.size()) {
+  for (const std::int32_t k : p->receiver) ++offsets[static_cast<std::size_t>(k) + 1];
   for (std::size_t k = 0; k < static_cast<std::size_t>(receivers); ++k) {
     longest_column = std::max<std::int64_t>(longest_column, offsets[k + 1]);
     offsets[k + 1] += offsets[k];
   }
   std::vector<std::int32_t> next(offsets.begin(), offsets.end() - 1);
   for (std::int64_t j = 0; j < senders; ++j) {
-    const auto begin = static_cast<std::size_t>(p.offsets[static_cast<std::size_t>(j)]);
-    for (std::size_t e = begin; e < static_cast<std::size_t>(p.offsets[static_cast<std::size_t>(j) + 1]);
+    const auto begin = static_cast<std::size_t>(p->offsets[static_cast<std::size_t>(j)]);
+    for (std::size_t e = begin; e < static_cast<std::size_t>(p->offsets[static_cast<std::size_t>(j) + 1]);
          ++e) {
-      const std::int32_t at = next[static_cast<std::size_t>(p.receiver[e])]++;
+      const std::int32_t at = next[static_cast<std::size_t>(p->receiver[e])]++;
       sender[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(j);
       entry[e] = at;
-      if (p.fixed_diagonal && p.receiver[e] == j) diagonal.push_back(at);
+      if (p->fixed_diagonal && p->receiver[e] == j) diagonal.push_back(at);
     }
   }
   std::sort(diagonal.begin(), diagonal.end());
@@ -116,7 +117,7 @@ void Memory::prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns
   if (patterns != patterns_ || indices_.empty()) {
     patterns_ = patterns;
     indices_.clear();
-    for (const PatternPtr& p : patterns) indices_.push_back(std::make_unique<ColumnIndex>(*p, parts_));
+    for (const PatternPtr& p : patterns) indices_.push_back(std::make_unique<ColumnIndex>(p, parts_));
     for (Place& place : places_) {
       const Entries& entries = place.slot->type.entries;
       if (is_weight(place.slot->storage) && entries.kind == Entries::Kind::sparse) {

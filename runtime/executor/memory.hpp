@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,8 +29,9 @@ inline Units units_of(std::int64_t count, ThreadPart part) {
 /// The connections of a pattern by receiver and by sender.
 struct ColumnIndex {
   /// Cut into parts of receivers, as units_of() does.
-  ColumnIndex(const Pattern& pattern, int parts);
+  ColumnIndex(const PatternPtr& pattern, int parts);
 
+  PatternPtr pattern;
   std::int64_t senders = 0, receivers = 0;
   std::vector<std::int32_t> offsets, sender, order;  // compressed columns
   std::vector<std::int32_t> row_offsets, receiver;   // compressed rows
@@ -48,6 +51,25 @@ struct ColumnIndex {
     const auto& last = cuts[static_cast<std::size_t>(part.index) + 1];
     return {first.data(), last.data(), receiver.data(), entry.data()};
   }
+};
+
+/// What follows from a pattern alone: made when it is first asked for, and again for another pattern. For any
+/// thread.
+template <class T>
+class OfPattern {
+ public:
+  template <class Make>
+  const T& of(const ColumnIndex& index, Make make) {
+    const std::lock_guard lock(mutex_);
+    if (pattern_ != index.pattern) value_.emplace(make());
+    pattern_ = index.pattern;
+    return *value_;
+  }
+
+ private:
+  std::mutex mutex_;
+  PatternPtr pattern_;  // held, so that no other pattern can come to lie where it does
+  std::optional<T> value_;
 };
 
 /// What changes while a plan runs.

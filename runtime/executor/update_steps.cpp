@@ -1,7 +1,5 @@
 // Steps that learn: correlations and optimizer steps.
 #include <cmath>
-#include <mutex>
-#include <optional>
 
 #include "core/error.hpp"
 #include "passes/plan/kept_weights.hpp"
@@ -104,25 +102,6 @@ DenseWeight<float> share(DenseWeight<float> weight, ThreadPart part) {
   return weight;
 }
 
-/// The segments of a pattern's senders, made again when the pattern is another one; for any thread.
-class Segments {
- public:
-  /// Null where they don't pay.
-  const SenderSegments* of(const ColumnIndex& index) {
-    const auto entries = static_cast<std::int64_t>(index.sender.size());
-    if (!SenderSegments::pay(entries, index.senders, index.receivers)) return nullptr;
-    const std::lock_guard lock(mutex_);
-    if (index_ != &index) segments_.emplace(index.offsets, index.sender, index.senders);
-    index_ = &index;
-    return &*segments_;
-  }
-
- private:
-  std::mutex mutex_;
-  const ColumnIndex* index_ = nullptr;
-  std::optional<SenderSegments> segments_;
-};
-
 template <class Weight>
 UpdateArguments<Weight> arguments(const CorrelationSides& sides, std::int64_t panels, Weight weight,
                                   const Place& place, ThreadPart part) {
@@ -206,7 +185,7 @@ class Update final : public SharedStep {
     }
     auto a = arguments(sides, panels, w, weight, part);
     if (difference && !joined) a.less = &less;
-    if (weight.index && a.u.kind == Sender::Kind::bytes) a.segments = segments_.of(*weight.index);
+    if (weight.index && a.u.kind == Sender::Kind::bytes) a.segments = segments(*weight.index);
     lend_scratch(a, weight, own.scratch);
     a.rule = rule_of(optimized_.attributes.rule);
     a.scalars = c.place(scalars_).tensor->data<float>().data();
@@ -214,6 +193,13 @@ class Update final : public SharedStep {
     a.moments[1] = optimized_.moment(c, 1);
     a.q = optimized_.fixed_copy(c);
     reports_[static_cast<std::size_t>(part.index)] = kernel(a);
+  }
+
+  /// Null where they don't pay.
+  const SenderSegments* segments(const ColumnIndex& index) {
+    const auto entries = static_cast<std::int64_t>(index.sender.size());
+    if (!SenderSegments::pay(entries, index.senders, index.receivers)) return nullptr;
+    return &segments_.of(index, [&] { return SenderSegments(index.offsets, index.sender, index.senders); });
   }
 
   /// Columns without an error.
@@ -248,7 +234,7 @@ class Update final : public SharedStep {
   std::vector<Correlated> correlations_;
   SlotId scalars_;
   std::vector<Own> own_;
-  Segments segments_;
+  OfPattern<SenderSegments> segments_;
   std::vector<UpdateReport> reports_;
 };
 
