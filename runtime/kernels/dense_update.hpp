@@ -26,8 +26,6 @@ class DenseCorrelation {
         panels_(arguments.panels),
         senders_(arguments.weight.senders),
         receivers_(arguments.weight.receivers),
-        first_(arguments.weight.begin),
-        last_(arguments.weight.end),
         stride_(arguments.weight.stride),
         how_(arithmetic_of(u.kind, v.kind)),
         errors_(errors) {}
@@ -36,8 +34,7 @@ class DenseCorrelation {
   void lay_out(std::int32_t* erring) {
     for (std::int64_t p = 0; p < panels_; ++p) {
       unsigned any = 0;
-      // Behind the last receiver up to the end of its register.
-      for (std::int64_t k = counts() ? lay_out_registers(p, erring) : first_; k < row_stride(last_); ++k) {
+      for (std::int64_t k = counts() ? lay_out_registers(p, erring) : 0; k < stride_; ++k) {
         const std::int64_t i = p * receivers_ + k;
         const bool exists = k < receivers_;
         const unsigned lanes_with_error = exists ? erring_lanes(v_, i) : 0;
@@ -131,8 +128,8 @@ class DenseCorrelation {
 
   /// The masks of whole registers of a panel's receivers; the first receiver behind them.
   std::int64_t lay_out_registers(std::int64_t p, std::int32_t* erring) {
-    std::int64_t k = first_;
-    for (; k + words <= last_; k += words) {
+    std::int64_t k = 0;
+    for (; k + words <= receivers_; k += words) {
       const std::int64_t i = p * receivers_ + k;
       const Words plus = widen(v_.signs.plus + i), minus = widen(v_.signs.minus + i);
       const Words planes[] = {plus, how_ == Arithmetic::signs ? plus | minus : minus};
@@ -292,9 +289,7 @@ class DenseCorrelation {
 
   Sender u_;
   Errors v_;
-  std::int64_t panels_, senders_, receivers_;
-  std::int64_t first_, last_;  // receivers at hand
-  std::int64_t stride_;
+  std::int64_t panels_, senders_, receivers_, stride_;
   Arithmetic how_;
   float* errors_;
 };
@@ -303,7 +298,7 @@ class DenseCorrelation {
 class DenseSums {
  public:
   explicit DenseSums(const DenseArguments& in)
-      : receivers_(in.weight.end - in.weight.begin),
+      : receivers_(in.weight.receivers),
         row_(in.scratch),
         other_(errors_of(in, 1) - in.weight.stride),
         difference_(in.less != nullptr),
@@ -316,7 +311,7 @@ class DenseSums {
     from_.lay_out(erring_.first);
     if (difference_) less_.lay_out(erring_.first);
     erring_.count = 0;
-    for (std::int64_t i = in.weight.begin / words; i < row_stride(in.weight.end) / words; ++i) {
+    for (std::int64_t i = 0; i < stride / words; ++i) {
       const bool errs = erring_.first[i] != 0;
       erring_.first[erring_.count] = static_cast<std::int32_t>(i * words);
       erring_.count += errs;
@@ -361,8 +356,8 @@ class DenseSums {
     }
   }
 
-  std::int64_t receivers_;  // at hand
-  float *row_, *other_;     // a row of each correlation
+  std::int64_t receivers_;
+  float *row_, *other_;  // a row of each correlation
   bool difference_;
   DenseCorrelation from_, less_;
   ErringRegisters erring_{};
@@ -372,12 +367,10 @@ class DenseSums {
 template <class Step, class Progress, class Sum>
 [[gnu::always_inline]] inline void step_row(const Step& step, Parameters to, const DenseArguments& in,
                                             std::int64_t j, Progress& progress, Sum s_of) {
-  const std::int64_t begin = in.weight.begin, receivers = in.weight.end,
-                     whole = begin + (receivers - begin) / words * words;
+  const std::int64_t receivers = in.weight.receivers, whole = receivers / words * words;
   // The register with the weight that stays.
-  const bool stays = in.fixed_diagonal && j >= begin && j < receivers;
-  const std::int64_t fixed = stays ? j / words * words : -1;
-  for (std::int64_t k = begin; k < receivers; k += words) {
+  const std::int64_t fixed = in.fixed_diagonal && j < receivers ? j / words * words : -1;
+  for (std::int64_t k = 0; k < receivers; k += words) {
     const std::int64_t end = k <= fixed ? fixed : whole;
     step_registers(step, to, k, end, progress, s_of);
     k = k < end ? end : k;

@@ -32,9 +32,6 @@ struct Made {
   jit::Function function;
 };
 
-constexpr Sender::Kind sender_kinds[] = {Sender::Kind::signs, Sender::Kind::pair, Sender::Kind::bytes,
-                                         Sender::Kind::real};
-
 /// A real-valued message's sender of a kind.
 inline jit::RealSender sender_of(Sender::Kind kind) {
   switch (kind) {

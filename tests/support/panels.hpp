@@ -12,6 +12,9 @@
 
 namespace relaxon::testing {
 
+inline constexpr Sender::Kind sender_kinds[] = {Sender::Kind::signs, Sender::Kind::pair, Sender::Kind::bytes,
+                                                Sender::Kind::real};
+
 class Draw {
  public:
   explicit Draw(std::uint64_t seed) : engine_(seed) {}
