@@ -240,7 +240,7 @@ Explanation analyze(const NetworkFile& file, const Dataset& data, const AnalyzeO
   const std::int64_t batch = std::min(file.data.batch_size, data.train.images());
   Target target = options.target ? *options.target : measured_target();
   const int threads = options.compile.team ? options.compile.team->size() : 1;
-  if (options.compile.team) target.cores = threads;
+  target.cores = threads;
   const Planned planned = plan_epochs(file.network, batch, target, {options.compile.passes, {}}, probes);
   SessionOptions timed = options.compile;
   timed.plan = planned.options;

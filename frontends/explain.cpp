@@ -142,7 +142,8 @@ class Explainer {
 
   /// One run where so many threads run the plan.
   double run_us(const Step& step, const StepRates& rates) const {
-    if (step.threads == Threads::columns && threads_ > 1) return model_.shared_us(step, rates, threads_);
+    if (step.threads != Threads::one && !by_samples_ && threads_ > 1)
+      return model_.shared_us(step, rates, threads_);
     return model_.run_us(step, rates) / (by_samples_ ? threads_ : 1);
   }
 
@@ -156,12 +157,14 @@ class Explainer {
           fmt::format("whole from {} changed senders of a {}: whole {:.3g} us, {:.3g} us a changed sender",
                       step.whole_from, sparse ? "panel" : "sample", f.whole_us, f.sender_us));
     }
-    if (target_.cores > 1 && !by_samples_ && can_share(plan_, step)) {
+    const Threads way = way_to_share(plan_, step);
+    if (target_.cores > 1 && !by_samples_ && way != Threads::one && way != Threads::samples) {
       const double alone = model_.run_us(step, rates), shared = model_.shared_us(step, rates, target_.cores);
-      const bool is_shared = step.threads == Threads::columns;
       all.push_back(fmt::format("{}: a run {:.3g} us on {} threads, {:.3g} us on one",
-                                is_shared ? "shared by columns" : "on one thread", shared, target_.cores,
-                                alone));
+                                step.threads == Threads::one
+                                    ? "on one thread"
+                                    : fmt::format("shared by {}", name_in(threads_names, step.threads)),
+                                shared, target_.cores, alone));
     }
     return all;
   }

@@ -51,7 +51,7 @@ std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
     case Backend::jit: {
       const Isa isa = options.isa.value_or(best_isa());
       PlanOptions made_for = options.plan;
-      if (options.team) made_for.target.cores = options.team->size();
+      made_for.target.cores = options.team ? options.team->size() : 1;
       std::vector<StageTime> stages;
       const Graph optimised = optimise_timed(lowered, options.passes, stages);
       StageClock clock;

@@ -84,7 +84,7 @@ struct CompileOptions {
   bool statistics = false;                // count what happens
   std::shared_ptr<Profile> profile = {};  // time each step
   jit::CodeCache cache{code_cache_folder()};
-  PlanOptions plan = {};  // what plans are made for; the team's threads replace its cores
+  PlanOptions plan = {};  // what plans are made for; the team's threads, or one, replace its cores
   std::shared_ptr<jit::Library> library = {};  // functions that programs share; default: none do
 };
 

@@ -84,7 +84,7 @@ Command add_explain(CLI::App& app) {
                  most);
   parser->add_flag("--compile-report", options->compile_report,
                    "Instead: what is compiled or comes from the cache, the time of each stage, and why");
-  options->run.add_to(*parser, "plan for the cores there are, measure on one");
+  options->run.add_to(*parser, "the cores there are; with --analyze one");
   return {parser, [options] { return explain(*options); }};
 }
 

@@ -207,6 +207,7 @@ class Counter {
 PlanSizes sizes_of(const Plan& plan, const PlanOptions& options) {
   PlanSizes sizes;
   sizes.batch = options.batch;
+  sizes.threads = plan.threads;
   for (const Slot& slot : plan.slots) {
     for (const Dim& dim : slot.type.dims) {
       if (dim.is_symbolic() && dim != batch_dim) sizes.lengths[dim.symbol] = 1;
@@ -231,7 +232,10 @@ double bytes_of(const Slot& slot, const PlanSizes& sizes) {
     case Storage::reals:
     case Storage::fields: return row_of(type, sizes) * round_up(sizes.batch) * 4;
     case Storage::field_rows:
-      return round_up(static_cast<std::int64_t>(row_of(type, sizes))) * round_up(sizes.batch) * 4;
+    case Storage::partial_rows: {
+      const double copies = slot.storage == Storage::partial_rows ? sizes.threads : 1;
+      return copies * round_up(static_cast<std::int64_t>(row_of(type, sizes))) * round_up(sizes.batch) * 4;
+    }
     case Storage::dense:
     case Storage::dense_fixed:
       return static_cast<double>(length_of(type.dims.at(0), sizes)) *

@@ -35,6 +35,7 @@ struct PlanSizes {
   std::int64_t batch = 1;                // B
   std::map<char, std::int64_t> lengths;  // of axes with another letter
   std::vector<std::int64_t> entries;     // of the plan's patterns, in their order
+  int threads = 1;                       // that the plan is made for
 };
 
 /// Those that a plan is made for. Lengths of data sets and epochs matter to no step of a batch but as tables

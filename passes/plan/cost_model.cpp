@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "passes/plan/kept_weights.hpp"
+#include "passes/plan/partial_rows.hpp"
 
 namespace relaxon {
 namespace {
@@ -73,7 +74,8 @@ class StepTime {
       case Kernel::follow: return carried(rates);
       case Kernel::to_fields:
       case Kernel::affine: return 4 * values(out()) / 0.8 * (1 / target_.l2_rate + 1 / weight_rate());
-      case Kernel::to_reals: return cycles((by_sample(step_.inputs[0]) ? 16 : 3) * values(out()));
+      case Kernel::to_reals:
+        return cycles((by_sample(plan_.slot(step_.inputs[0]).storage) ? 16 : 3) * values(out()));
       case Kernel::sum: return sum(0.4);
       case Kernel::sign: return sum(0.12);
       case Kernel::margin: return margin();
@@ -98,16 +100,22 @@ class StepTime {
 
   /// The largest part of the step's units that one of so many threads gets.
   double share(int threads) const {
-    if (step_.kernel == Kernel::update && !by_columns(0)) return 1.0 / threads;
+    if ((step_.kernel == Kernel::update && !by_columns(0)) || is_dense_message(plan_, step_))
+      return 1.0 / threads;
     const double blocks = std::ceil(static_cast<double>(units()) / unit_block);
     return std::ceil(blocks / threads) / blocks;
+  }
+
+  /// What reading the other threads' part of a field adds, shared as well.
+  double partial(int threads) const {
+    if (!is_dense_message(plan_, step_)) return 0;
+    return (threads - 1) * 4 * values(out()) / threads / target_.l3_rate;
   }
 
  private:
   const Type& type(SlotId id) const { return plan_.slot(id).type; }
   const Type& out() const { return type(step_.outputs.at(0)); }
   Storage storage(std::size_t i) const { return plan_.slot(step_.inputs.at(i)).storage; }
-  bool by_sample(SlotId id) const { return plan_.slot(id).storage == Storage::field_rows; }
   bool by_columns(std::size_t i) const {
     return storage(i) == Storage::columns || storage(i) == Storage::columns_fixed;
   }
@@ -163,6 +171,7 @@ class StepTime {
       case Storage::bytes: return rows + cycles(0.7 * n);
       case Storage::signs: return rows + cycles(300 + n);
       case Storage::pair: return rows + cycles(800 + 3 * n);
+      case Storage::partial_rows:
       case Storage::field_rows: return rows + table + cycles(0.5 * n);
       case Storage::fields: return rows + table + cycles(1.3 * n);
       default: return rows + cycles(2 * n);
@@ -213,11 +222,16 @@ class StepTime {
 
   std::size_t messages() const {
     std::size_t count = 0;
-    for (const SlotId id : step_.inputs) count += holds_fields(plan_.slot(id).storage) ? 1 : 0;
+    for (const SlotId id : step_.inputs) {
+      const Storage own = plan_.slot(id).storage;
+      if (holds_fields(own))
+        count += own == Storage::partial_rows ? static_cast<std::size_t>(plan_.threads) : 1;
+    }
     return count;
   }
   bool any_by_sample() const {
-    return std::any_of(step_.inputs.begin(), step_.inputs.end(), [&](SlotId id) { return by_sample(id); });
+    return std::any_of(step_.inputs.begin(), step_.inputs.end(),
+                       [&](SlotId id) { return by_sample(plan_.slot(id).storage); });
   }
 
   /// Messages added up, `rest` cycles a value for what becomes of them.
@@ -389,7 +403,9 @@ double CostModel::run_us(const Step& step, const StepRates& rates) const {
 double CostModel::shared_us(const Step& step, const StepRates& rates, int threads) const {
   const StepTime time(*this, step);
   const double barriers = step.kernel == Kernel::real ? 3 : 1;
-  return (time.alone(rates) + time.work(rates) * time.share(threads) + barriers * target_.barrier) / 1000;
+  return (time.alone(rates) + time.work(rates) * time.share(threads) + time.partial(threads) +
+          barriers * target_.barrier) /
+         1000;
 }
 
 CostModel::Follow CostModel::follow(const Step& step) const {

@@ -53,6 +53,7 @@ class Parser {
     plan_.name = lexer_.take(TokenKind::string, "the plan's name in quotes");
     lexer_.expect("fixed");
     plan_.fixed_bits = static_cast<int>(integer("the number of fixed bits", 4, 26));
+    if (lexer_.accept("threads")) plan_.threads = static_cast<int>(integer("the number of threads", 1, 4096));
     GraphBuilder checked(plan_.name, plan_.fixed_bits);  // knows what patterns may be
     while (lexer_.accept("pattern")) {
       const Token at = lexer_.peek();
@@ -203,7 +204,7 @@ class Parser {
   void notes(Step& s) {
     if (lexer_.accept("threads")) {
       const auto threads = position_in(threads_names, lexer_.peek().text);
-      if (!threads) lexer_.fail_expected("one, columns or samples");
+      if (!threads) lexer_.fail_expected("one, columns, senders or samples");
       lexer_.next();
       s.threads = static_cast<Threads>(*threads);
     }

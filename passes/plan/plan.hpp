@@ -30,6 +30,7 @@ enum class Storage : std::uint8_t {
   reals,          // f32
   fields,         // exact integers: int32 while a bound holds, else int64
   field_rows,     // the same, a sample's units side by side, padded to 16
+  partial_rows,   // Plan::threads times field_rows: they add up to the fields
   dense,          // weight f32 (d, K), rows padded to 16
   columns,        // sparse weight f32 by receiver
   dense_fixed,    // q of a dense weight, int32
@@ -69,26 +70,29 @@ enum class Kernel : std::uint8_t {
   probe,         // show a value
 };
 
-inline constexpr std::array<std::string_view, 11> storage_names{
-    "tensor",     "signs", "pair",    "bytes",       "reals",        "fields",
-    "field_rows", "dense", "columns", "dense_fixed", "columns_fixed"};
+inline constexpr std::array<std::string_view, 12> storage_names{
+    "tensor",     "signs",        "pair",  "bytes",   "reals",       "fields",
+    "field_rows", "partial_rows", "dense", "columns", "dense_fixed", "columns_fixed"};
 inline constexpr std::array<std::string_view, 29> kernel_names{
     "reference", "zero",         "copy",     "load",      "store",    "turn",      "slice",    "take_row",
     "gather",    "gather_index", "quantise", "exact",     "real",     "to_fields", "to_reals", "affine",
     "sum",       "sign",         "margin",   "correlate", "subtract", "apply",     "update",   "advance",
     "follow",    "hits",         "scan",     "loop",      "probe"};
 
+/// Exact integers that lie by sample.
+inline bool by_sample(Storage s) { return s == Storage::field_rows || s == Storage::partial_rows; }
 /// Exact integers.
-inline bool holds_fields(Storage s) { return s == Storage::fields || s == Storage::field_rows; }
+inline bool holds_fields(Storage s) { return s == Storage::fields || by_sample(s); }
 
 /// Who runs a step where a team of threads runs the plan.
 enum class Threads : std::uint8_t {
   one,      // the first thread: too little work to share, or no way to
   columns,  // each a panel of units
+  senders,  // each the rows of a range of senders; of fields, its own partial_rows
   samples,  // loops: each a share of the batches
 };
 
-inline constexpr std::array<std::string_view, 3> threads_names{"one", "columns", "samples"};
+inline constexpr std::array<std::string_view, 4> threads_names{"one", "columns", "senders", "samples"};
 
 using SlotId = Id<struct SlotTag>;
 
@@ -131,6 +135,7 @@ struct Plan {
   };
   std::string name;
   int fixed_bits = 20;
+  int threads = 1;  // it is made for so many; any number runs it
   std::vector<PatternDeclaration> patterns;
   std::vector<Slot> slots;
   std::vector<Port> bindings, results;

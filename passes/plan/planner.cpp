@@ -26,6 +26,7 @@ class Planner {
       : graph_(graph), options_(options), last_uses_(graph), layout_(graph), slots_(graph.value_count()) {
     plan_.name = graph.name();
     plan_.fixed_bits = graph.fixed_bits();
+    plan_.threads = std::max(1, options.target.cores);
     plan_.patterns = graph.patterns();
   }
 
@@ -40,7 +41,7 @@ class Planner {
     assign_live_ranges(plan_);
     const CostModel model(plan_, sizes_of(plan_, options_), options_.target);
     choose_whole(model, plan_.steps);
-    share_work(plan_, model, options_.target.cores);
+    share_work(plan_, model);
     return std::move(plan_);
   }
 

@@ -63,7 +63,8 @@ class Printer {
   }
 
   std::string run() {
-    line(0, fmt::format("plan {} fixed {}", quoted(plan_.name), plan_.fixed_bits));
+    const std::string threads = plan_.threads > 1 ? fmt::format(" threads {}", plan_.threads) : "";
+    line(0, fmt::format("plan {} fixed {}{}", quoted(plan_.name), plan_.fixed_bits, threads));
     for (const PatternDeclaration& p : plan_.patterns) {
       const std::string_view diagonal = p.fixed_diagonal ? " fixed_diagonal" : "";
       line(0, fmt::format("pattern @{} [{},{}]{}", p.name, p.senders, p.receivers, diagonal));

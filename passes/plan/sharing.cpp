@@ -2,16 +2,20 @@
 
 #include <algorithm>
 
+#include "passes/plan/partial_rows.hpp"
+
 namespace relaxon {
 namespace {
 
-void share_by_columns(const Plan& plan, const CostModel& model, int threads,
-                      const std::vector<StepRates>& rates, std::size_t& position, std::vector<Step>& steps) {
+/// Steps that are shared without others that lie alike.
+void share_each(const Plan& plan, const CostModel& model, const std::vector<StepRates>& rates,
+                std::size_t& position, std::vector<Step>& steps) {
   for (Step& step : steps) {
     const StepRates& own = rates.at(position++);
-    if (can_share(plan, step) && model.shared_us(step, own, threads) < model.run_us(step, own))
-      step.threads = Threads::columns;
-    share_by_columns(plan, model, threads, rates, position, step.body);
+    const Threads way = way_to_share(plan, step);
+    const bool alone = way == Threads::columns || step.kernel == Kernel::update;
+    if (alone && model.shared_us(step, own, plan.threads) < model.run_us(step, own)) step.threads = way;
+    share_each(plan, model, rates, position, step.body);
   }
 }
 
@@ -42,25 +46,31 @@ bool only_counts(const Plan& plan, const Step& loop) {
 
 }  // namespace
 
-bool can_share(const Plan& plan, const Step& step) {
+Threads way_to_share(const Plan& plan, const Step& step) {
+  const auto lies = [&](const std::vector<SlotId>& slots, Storage storage) {
+    return plan.slot(slots.at(0)).storage == storage;
+  };
   switch (step.kernel) {
     case Kernel::exact:
-    case Kernel::real:
     case Kernel::advance:
-    case Kernel::follow:
+    case Kernel::follow: return is_dense_message(plan, step) ? Threads::senders : Threads::columns;
+    case Kernel::update: return lies(step.inputs, Storage::dense) ? Threads::senders : Threads::columns;
+    case Kernel::zero: return lies(step.outputs, Storage::partial_rows) ? Threads::senders : Threads::one;
+    case Kernel::gather:
+      return holds_fields(plan.slot(step.outputs.at(0)).storage) ? Threads::columns : Threads::one;
+    case Kernel::real:
     case Kernel::quantise:
     case Kernel::subtract:
-    case Kernel::update:
     case Kernel::to_fields:
     case Kernel::sum:
     case Kernel::sign:
-    case Kernel::margin: return true;
-    case Kernel::gather: return holds_fields(plan.slot(step.outputs.at(0)).storage);
-    default: return false;
+    case Kernel::margin: return Threads::columns;
+    case Kernel::loop: return Threads::samples;
+    default: return Threads::one;
   }
 }
 
-void share_work(Plan& plan, const CostModel& model, int threads) {
+void share_work(Plan& plan, const CostModel& model) {
   const auto loops = std::count_if(plan.steps.begin(), plan.steps.end(),
                                    [](const Step& step) { return step.kernel == Kernel::loop; });
   for (Step& step : plan.steps) {
@@ -69,9 +79,11 @@ void share_work(Plan& plan, const CostModel& model, int threads) {
       return;
     }
   }
-  if (threads < 2) return;
+  if (plan.threads < 2) return;
+  const std::vector<StepRates> rates = default_rates(plan);
+  share_by_senders(plan, model, rates);
   std::size_t position = 0;
-  share_by_columns(plan, model, threads, default_rates(plan), position, plan.steps);
+  share_each(plan, model, rates, position, plan.steps);
 }
 
 }  // namespace relaxon

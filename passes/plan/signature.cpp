@@ -13,8 +13,9 @@ constexpr Storages all = Storages::all();
 constexpr Storages tensor{Storage::tensor};
 constexpr Storages signs{Storage::signs};
 constexpr Storages reals{Storage::reals};
-constexpr Storages by_lane{Storage::fields}, by_sample{Storage::field_rows};
-constexpr Storages fields{Storage::fields, Storage::field_rows};
+constexpr Storages by_lane{Storage::fields}, rows{Storage::field_rows};
+constexpr Storages fields{Storage::fields, Storage::field_rows, Storage::partial_rows};
+constexpr Storages whole_fields{Storage::fields, Storage::field_rows};
 constexpr Storages targets{Storage::signs, Storage::pair};
 constexpr Storages senders{Storage::signs, Storage::pair, Storage::bytes, Storage::reals};
 constexpr Storages errors{Storage::signs, Storage::pair, Storage::reals};
@@ -29,8 +30,9 @@ Storage storage(const Plan& plan, const Step& step, std::size_t input) {
 }
 
 /// How exact messages of a weight lie.
-Storages message_layout(Storage weight) {
-  if (weight == Storage::dense_fixed) return by_sample;
+Storages message_layout(const Step& step, Storage weight) {
+  if (weight == Storage::dense_fixed)
+    return step.threads == Threads::senders ? Storages{Storage::partial_rows} : rows;
   return weight == Storage::columns_fixed ? by_lane : fields;
 }
 
@@ -42,9 +44,9 @@ std::vector<Storages> after_fields(const Step& step, std::vector<Storages> other
 }
 
 Signature sum(const Plan& plan, const Step& step) {
-  const bool rows = std::any_of(step.inputs.begin(), step.inputs.end(),
-                                [&](SlotId id) { return plan.slot(id).storage == Storage::field_rows; });
-  return {after_fields(step, {}), {rows ? by_sample : by_lane}};
+  const bool any = std::any_of(step.inputs.begin(), step.inputs.end(),
+                               [&](SlotId id) { return by_sample(plan.slot(id).storage); });
+  return {after_fields(step, {}), {any ? rows : by_lane}};
 }
 
 Signature margin(const Plan& plan, const Step& step) {
@@ -79,10 +81,12 @@ Signature optimizer_step(const Plan& plan, const Step& step) {
 Signature transfer(const Plan& plan, const Step& step) {
   const Storage from = storage(plan, step, 0);
   Storages to{from};
-  if (step.kernel == Kernel::turn) to = from == Storage::fields ? by_sample : by_lane;
+  if (step.kernel == Kernel::turn) to = from == Storage::fields ? rows : by_lane;
   if (step.kernel == Kernel::quantise)
     to = {from == Storage::columns ? Storage::columns_fixed : Storage::dense_fixed};
-  const Storages taken = step.kernel == Kernel::turn ? fields : step.kernel == Kernel::copy ? all : weights;
+  const Storages taken = step.kernel == Kernel::turn   ? whole_fields
+                         : step.kernel == Kernel::copy ? all
+                                                       : weights;
   return {{taken}, {to}};
 }
 
@@ -106,7 +110,7 @@ Storages storages_for(const Type& type) {
       case Elem::two: return {Storage::tensor, Storage::pair};
       case Elem::u8: return {Storage::tensor, Storage::bytes};
       case Elem::f32: return {Storage::tensor, Storage::reals};
-      case Elem::fix: return {Storage::tensor, Storage::fields, Storage::field_rows};
+      case Elem::fix: return {Storage::tensor, Storage::fields, Storage::field_rows, Storage::partial_rows};
       case Elem::i32:
       case Elem::i64: return tensor;
     }
@@ -133,10 +137,10 @@ Signature signature_of(const Plan& plan, const Step& step) {
     case Kernel::take_row:
     case Kernel::gather_index: return {{tensor, tensor}, {tensor}};
     case Kernel::gather: return {{tensor, tensor}, {panels}};
-    case Kernel::exact: return {{signs, fixed_weights}, {message_layout(storage(plan, step, 1))}};
+    case Kernel::exact: return {{signs, fixed_weights}, {message_layout(step, storage(plan, step, 1))}};
     case Kernel::real: return {{senders, weights}, {reals}};
     case Kernel::to_fields: return {{reals}, {by_lane}};
-    case Kernel::to_reals: return {{fields}, {reals}};
+    case Kernel::to_reals: return {{whole_fields}, {reals}};
     case Kernel::affine: return {{senders, tensor, tensor}, {reals}};
     case Kernel::sum: return sum(plan, step);
     case Kernel::sign: return {after_fields(step, {}), {signs}};
@@ -151,7 +155,7 @@ Signature signature_of(const Plan& plan, const Step& step) {
     case Kernel::update: return optimizer_step(plan, step);
     case Kernel::advance:
     case Kernel::follow: {
-      const Storages field = message_layout(storage(plan, step, 3));
+      const Storages field = message_layout(step, storage(plan, step, 3));
       return {{field, signs, signs, fixed_weights}, {field}};
     }
     case Kernel::hits: return {{tensor, reals, tensor}, {tensor}};

@@ -11,15 +11,14 @@
 //     }
 //     result "state/1" %s
 //
-//     plan    = "plan" string "fixed" integer {pattern} {slot} {binding} {step} {result} ;
-//     slot    = "slot" value [string] ":" type storage "live" integer "to" integer ;
-//     binding = "binding" string value ;   result = "result" string value ;
-//     step    = [values "="] (plain | "scan" value carries [until] | "loop" value "," value carries) ;
-//     plain   = kernel [op] "(" [values] ")" attributes ["after" op attributes] notes ;
-//     carries = "(" [value "=" value {"," value "=" value}] ")" ;
-//     until   = "until" "unchanged" "(" values ")" ;                     then notes and a body:
-//     body    = "{" {step} "yield" [values] "}" ;
-//     notes   = ["threads" sharing] ["whole" "from" integer] ["covers" string] ["why" string] ;
+//     plan    = "plan" string "fixed" integer ["threads" integer] {pattern} {slot} {binding} {step} {result}
+//     ; slot    = "slot" value [string] ":" type storage "live" integer "to" integer ; binding = "binding"
+//     string value ;   result = "result" string value ; step    = [values "="] (plain | "scan" value carries
+//     [until] | "loop" value "," value carries) ; plain   = kernel [op] "(" [values] ")" attributes ["after"
+//     op attributes] notes ; carries = "(" [value "=" value {"," value "=" value}] ")" ; until   = "until"
+//     "unchanged" "(" values ")" ;                     then notes and a body: body    = "{" {step} "yield"
+//     [values] "}" ; notes   = ["threads" sharing] ["whole" "from" integer] ["covers" string] ["why" string]
+//     ;
 //
 // Names of slots are unique in the text; a slot's own name follows in quotes where it is another one. An op
 // is written where it isn't the kernel's usual one. Attributes are those of ir/SEMANTICS.md; correlations say

@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
 #include "passes/plan/kept_weights.hpp"
+#include "passes/plan/partial_rows.hpp"
 #include "passes/plan/sharing.hpp"
 #include "passes/plan/signature.hpp"
 #include "passes/plan/text_form.hpp"
@@ -283,9 +284,12 @@ class Verifier {
                         : fmt::format("whole from {}; expected it of follow alone", s.whole_from));
     if (s.kept && (s.kernel != Kernel::quantise || slot(s.outputs[0]).storage != Storage::dense_fixed))
       fail_step("kept; expected it of quantise of a dense weight alone");
-    const bool legal = s.threads == Threads::one ||
-                       (s.threads == Threads::columns ? can_share(plan_, s) : s.kernel == Kernel::loop);
-    if (!legal) fail_step(fmt::format("threads can't share it by {}", name_in(threads_names, s.threads)));
+    if (s.threads == Threads::senders && is_dense_message(plan_, s) &&
+        slot(s.inputs.back()).type.dims.at(0).length < plan_.threads)
+      fail_step(fmt::format("{} threads share {} senders", plan_.threads,
+                            slot(s.inputs.back()).type.dims.at(0).length));
+    if (s.threads != Threads::one && s.threads != way_to_share(plan_, s))
+      fail_step(fmt::format("threads can't share it by {}", name_in(threads_names, s.threads)));
   }
 
   void iterate(const Step& loop) {

@@ -45,6 +45,16 @@ void zero(Context& c, SlotId to) {
   std::memset(tensor.raw(), 0, tensor.bytes());
 }
 
+/// Each thread's own rows, which stay in its cache.
+std::unique_ptr<Runnable> make_zero_shares(const Step& step) {
+  return shared_runnable(step, [to = step.outputs[0]](Context& c, ThreadPart part) {
+    const Place& place = c.place(to);
+    const std::size_t bytes = place.bytes(c.frame) / static_cast<std::size_t>(place.shares);
+    for_each_share(place.shares, part,
+                   [&](ThreadPart share) { std::memset(place.share(c.frame, share.index), 0, bytes); });
+  });
+}
+
 /// Rows of a table, as panels.
 void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to, ThreadPart part = {}) {
   const Tensor& t = *table.tensor;
@@ -189,7 +199,9 @@ void load(Context& c, SlotId from, SlotId to) {
 
 std::unique_ptr<Runnable> make_data_step(const Step& step, Context&) {
   switch (step.kernel) {
-    case Kernel::zero: return runnable([to = step.outputs[0]](Context& c) { zero(c, to); });
+    case Kernel::zero:
+      if (step.threads == Threads::senders) return make_zero_shares(step);
+      return runnable([to = step.outputs[0]](Context& c) { zero(c, to); });
     case Kernel::copy:
       return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { copy(c, from, to); });
     case Kernel::load:

@@ -13,10 +13,12 @@ class FieldSum {
     for (const SlotId s : step.inputs) {
       const Storage storage = c.plan.slot(s).storage;
       if (storage == Storage::fields) by_lane_.push_back(s);
-      if (storage == Storage::field_rows) by_sample_.push_back(s);
+      if (by_sample(storage)) by_sample_.push_back(s);
+      if (storage == Storage::field_rows) ++rows_;
+      if (storage == Storage::partial_rows) rows_ += c.plan.threads;
     }
     pointers_.assign(static_cast<std::size_t>(c.team.size()),
-                     std::vector<const void*>(by_lane_.size() + by_sample_.size()));
+                     std::vector<const void*>(by_lane_.size() + static_cast<std::size_t>(rows_)));
   }
 
   /// Calls run(messages) with the messages as T = int32 or int64.
@@ -25,7 +27,10 @@ class FieldSum {
     std::vector<const void*>& pointers = pointers_[static_cast<std::size_t>(part.index)];
     std::size_t i = 0;
     for (const SlotId s : by_lane_) pointers[i++] = c.place(s).data;
-    for (const SlotId s : by_sample_) pointers[i++] = c.place(s).data;
+    for (const SlotId s : by_sample_) {
+      const Place& place = c.place(s);
+      for (int share = 0; share < place.shares; ++share) pointers[i++] = place.share(c.frame, share);
+    }
     if (c.frame.wide) return run(messages<std::int64_t>(pointers));
     run(messages<std::int32_t>(pointers));
   }
@@ -35,10 +40,11 @@ class FieldSum {
   Messages<T> messages(const std::vector<const void*>& pointers) const {
     const auto* first = reinterpret_cast<const T* const*>(pointers.data());
     const auto lane_count = static_cast<std::int64_t>(by_lane_.size());
-    return {first, lane_count, first + lane_count, static_cast<std::int64_t>(by_sample_.size())};
+    return {first, lane_count, first + lane_count, rows_};
   }
 
   std::vector<SlotId> by_lane_, by_sample_;
+  std::int64_t rows_ = 0;                           // arrays of those by sample
   std::vector<std::vector<const void*>> pointers_;  // of each part
 };
 

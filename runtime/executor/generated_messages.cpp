@@ -121,15 +121,13 @@ class WholeMessage {
  public:
   explicit WholeMessage(Function function) : function_(function) {}
   virtual ~WholeMessage() = default;
-  /// False: some sender is 0, which the function can't do.
-  virtual bool call(const Context& c, const Place& q, const Place& x, std::byte* h, ThreadPart part) = 0;
+  /// A part's receivers through a sparse q, a share's senders through a dense one. False: some sender is 0,
+  /// which the function can't do.
+  virtual bool call(const Context& c, const Place& q, const Place& x, const Place& h, ThreadPart part) = 0;
 
  protected:
   void invoke(const Context& c, const Operands& operands, Units units) const {
     function_(operands.data(), c.frame.batch, units.begin, units.end);
-  }
-  bool all_signs(const Context& c, const Place& x) const {
-    return c.kernels.all_signs(x.signs_in(c.frame), x.units, c.frame.batch);
   }
 
  private:
@@ -141,12 +139,12 @@ class WholeSparse final : public WholeMessage {
   WholeSparse(Function function, const jit::ExactSparse& operation)
       : WholeMessage(function), stream_(operation.stream()) {}
 
-  bool call(const Context& c, const Place& q, const Place& x, std::byte* h, ThreadPart part) override {
-    if (!all_signs(c, x)) return false;
+  bool call(const Context& c, const Place& q, const Place& x, const Place& h, ThreadPart part) override {
+    if (!all_signs(c, x.units, x.signs_in(c.frame))) return false;
     const ColumnIndex& index = *q.index;
     invoke(c,
            {q.data, pointer(index.offsets.data()), stream_.data(index, c.isa), pointer(index.order.data()),
-            x.data, h},
+            x.data, h.data},
            units_of(q.receivers, part));
     return true;
   }
@@ -158,10 +156,11 @@ class WholeSparse final : public WholeMessage {
 class WholeRows final : public WholeMessage {
  public:
   using WholeMessage::WholeMessage;
-  bool call(const Context& c, const Place& q, const Place& x, std::byte* h, ThreadPart part) override {
+  bool call(const Context& c, const Place& q, const Place& x, const Place& h, ThreadPart share) override {
     const SignsIn signs = x.signs_in(c.frame);
-    invoke(c, {q.data, pointer(signs.plus), all_signs(c, x) ? nullptr : pointer(signs.minus), h},
-           units_of(q.receivers, part));
+    const Units senders = senders_of(q.senders, share);
+    const Mask* minus = all_signs(c, senders, signs) ? nullptr : signs.minus;
+    invoke(c, {q.data, pointer(signs.plus), pointer(minus), h.share(c.frame, share.index)}, senders);
     return true;
   }
 };
@@ -181,8 +180,13 @@ class ExactStep final : public GeneratedStep {
       : GeneratedStep(step, function, std::move(table)), whole_(std::move(whole)) {}
 
   bool call(Context& c, ThreadPart part) override {
-    return !c.frame.wide &&
-           whole_->call(c, c.place(inputs_[1]), c.place(inputs_[0]), c.place(outputs_[0]).data, part);
+    if (c.frame.wide) return false;
+    const Place& x = c.place(inputs_[0]);
+    const Place& q = c.place(inputs_[1]);
+    const Place& h = c.place(outputs_[0]);
+    if (q.index) return whole_->call(c, q, x, h, part);
+    for_each_share(h.shares, part, [&](ThreadPart share) { whole_->call(c, q, x, h, share); });
+    return true;
   }
 
  private:
@@ -202,11 +206,23 @@ class AdvanceStep final : public GeneratedStep {
   bool call(Context& c, ThreadPart part) override {
     if (c.frame.wide) return false;
     const Place& q = c.place(inputs_[3]);
-    std::byte* h = c.place(outputs_[0]).data;
+    if (q.index) {
+      change(c, q, q.senders, part);
+    } else {
+      for_each_share(c.place(outputs_[0]).shares, part,
+                     [&](ThreadPart share) { change(c, q, senders_of(q.senders, share), share); });
+    }
+    return true;
+  }
+
+ private:
+  /// By some senders, of a part's receivers (sparse), or of a share (dense).
+  void change(Context& c, const Place& q, Units senders, ThreadPart part) const {
+    const Place& h = c.place(outputs_[0]);
     const SignsIn a = c.place(inputs_[1]).signs_in(c.frame), b = c.place(inputs_[2]).signs_in(c.frame);
-    if (whole_ && wants_whole(c, q, whole_from_, changes_of(c, q, a, b)) &&
+    if (whole_ && wants_whole(c, q, senders, whole_from_, changes_of(c, senders, a, b)) &&
         whole_->call(c, q, c.place(inputs_[2]), h, part))
-      return true;
+      return;
     Operands operands{q.data};
     if (q.index) {
       const SenderIndex rows = q.index->rows(part);
@@ -214,12 +230,10 @@ class AdvanceStep final : public GeneratedStep {
         operands.add(pointer(p));
     }
     for (const Mask* plane : {a.plus, a.minus, b.plus, b.minus}) operands.add(pointer(plane));
-    operands.add(h);
-    invoke(c, operands, units_of(q.receivers, part));
-    return true;
+    operands.add(q.index ? h.data : h.share(c.frame, part.index));
+    invoke(c, operands, q.index ? units_of(q.receivers, part) : senders);
   }
 
- private:
   std::int64_t whole_from_;
   std::unique_ptr<WholeMessage> whole_;
 };

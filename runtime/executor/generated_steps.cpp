@@ -38,9 +38,11 @@ class ToFieldsStep final : public GeneratedStep {
 /// The fields that a step adds up: those by lane, then those by sample.
 Operands messages_of(Context& c, const std::vector<SlotId>& inputs) {
   Operands operands{};
-  for (const Storage storage : {Storage::fields, Storage::field_rows}) {
+  for (const bool rows : {false, true}) {
     for (const SlotId s : inputs) {
-      if (c.place(s).slot->storage == storage) operands.add(c.place(s).data);
+      const Place& place = c.place(s);
+      if (!holds_fields(place.slot->storage) || by_sample(place.slot->storage) != rows) continue;
+      for (int share = 0; share < place.shares; ++share) operands.add(place.share(c.frame, share));
     }
   }
   return operands;
@@ -149,9 +151,7 @@ class UpdateStep final : public GeneratedStep {
       panels = own.joined.panels();
     }
     const auto moment = [&](std::size_t i) { return i < moments_ ? c.place(inputs_[i + 1]).data : nullptr; };
-    const Units units = w.index ? units_of(w.receivers, part)
-                                : Units{w.senders, w.senders * part.index / part.count,
-                                        w.senders * (part.index + 1) / part.count};
+    const Units units = w.index ? units_of(w.receivers, part) : senders_of(w.senders, part);
     const Operands operands{w.data,
                             moment(0),
                             moment(1),

@@ -70,7 +70,8 @@ std::size_t Place::bytes(const Frame& frame) const {
     case Storage::reals: return numbers * sizeof(float);
     case Storage::fields: return numbers * (frame.wide ? sizeof(std::int64_t) : sizeof(std::int32_t));
     case Storage::field_rows:
-      return static_cast<std::size_t>(frame.panels * lanes * row_stride(units)) *
+    case Storage::partial_rows:
+      return static_cast<std::size_t>(shares * frame.panels * lanes * row_stride(units)) *
              (frame.wide ? sizeof(std::int64_t) : sizeof(std::int32_t));
     case Storage::dense:
     case Storage::columns: return static_cast<std::size_t>(entries()) * sizeof(float);
@@ -99,6 +100,7 @@ Memory::Memory(const Plan& plan, int parts) : plan_(plan), parts_(parts), places
       place.stride = (place.receivers + lanes - 1) / lanes * lanes;
     } else if (in_arena(slot)) {
       place.units = slot.type.units();
+      if (slot.storage == Storage::partial_rows) place.shares = plan.threads;
     }
   }
 }
@@ -183,12 +185,16 @@ Shape shape_of(const Place& place, const Frame& frame) {
 }
 
 template <class From>
-Tensor rows(const Place& place, const Frame& frame, const From* from) {
+Tensor rows(const Place& place, const Frame& frame) {
   Tensor tensor(DType::i64, shape_of(place, frame));
   auto out = tensor.data<std::int64_t>();
-  for (std::int64_t b = 0; b < frame.batch; ++b) {
-    for (std::int64_t k = 0; k < place.units; ++k)
-      out[static_cast<std::size_t>(b * place.units + k)] = from[b * row_stride(place.units) + k];
+  std::fill(out.begin(), out.end(), 0);
+  for (int share = 0; share < place.shares; ++share) {
+    const auto* from = reinterpret_cast<const From*>(place.share(frame, share));
+    for (std::int64_t b = 0; b < frame.batch; ++b) {
+      for (std::int64_t k = 0; k < place.units; ++k)
+        out[static_cast<std::size_t>(b * place.units + k)] += from[b * row_stride(place.units) + k];
+    }
   }
   return tensor;
 }
@@ -300,8 +306,8 @@ Tensor to_tensor(const Place& place, const Frame& frame) {
       return frame.wide ? numbers<std::int64_t>(place, frame, place.as<std::int64_t>())
                         : numbers<std::int64_t>(place, frame, place.as<std::int32_t>());
     case Storage::field_rows:
-      return frame.wide ? rows(place, frame, place.as<std::int64_t>())
-                        : rows(place, frame, place.as<std::int32_t>());
+    case Storage::partial_rows:
+      return frame.wide ? rows<std::int64_t>(place, frame) : rows<std::int32_t>(place, frame);
     case Storage::dense:
     case Storage::columns: break;
     case Storage::dense_fixed:
@@ -378,6 +384,7 @@ void from_tensor(const Place& place, const Tensor& tensor, const Frame& frame) {
     case Storage::dense:
     case Storage::columns: return fill_weight(place, tensor);
     case Storage::tensor:
+    case Storage::partial_rows:
     case Storage::dense_fixed:
     case Storage::columns_fixed: break;
   }

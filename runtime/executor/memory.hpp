@@ -26,6 +26,18 @@ inline Units units_of(std::int64_t count, ThreadPart part) {
   return {count, from(part.index), from(part.index + 1)};
 }
 
+/// The senders of a part, of those of a dense weight.
+inline Units senders_of(std::int64_t count, ThreadPart part) {
+  return {count, count * part.index / part.count, count * (part.index + 1) / part.count};
+}
+
+/// Calls run(share) for the shares, of as many as a plan is made for, that a part of a team takes: any team
+/// runs them all.
+template <class Run>
+void for_each_share(int shares, ThreadPart part, Run run) {
+  for (int i = part.index; i < shares; i += part.count) run(ThreadPart{i, shares});
+}
+
 /// The connections of a pattern by receiver and by sender.
 struct ColumnIndex {
   /// Cut into parts of receivers, as units_of() does.
@@ -91,6 +103,7 @@ struct Frame {
 struct Place {
   const Slot* slot = nullptr;
   std::int64_t units = 0;                               // numbers per sample
+  int shares = 1;                                       // of partial_rows, one after the other
   std::int64_t senders = 0, receivers = 0, stride = 0;  // weights
   const ColumnIndex* index = nullptr;                   // sparse weights
   std::byte* data = nullptr;                            // in the arena
@@ -116,6 +129,10 @@ struct Place {
   }
   /// Bytes that the value takes at the batch at hand.
   std::size_t bytes(const Frame& frame) const;
+  /// One of the shares.
+  std::byte* share(const Frame& frame, int index) const {
+    return data + bytes(frame) / static_cast<std::size_t>(shares) * static_cast<std::size_t>(index);
+  }
 
   /// For tensors that a step makes: allocated once, then reused while the shape stays.
   Tensor& own_tensor(DType dtype, const Shape& shape);

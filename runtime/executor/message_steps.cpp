@@ -67,26 +67,31 @@ class Quantise final : public SharedStep {
   Found bad_;
 };
 
-/// The exact message of `x` through q, into `h`; a part's receivers.
-void exact_message(Context& c, const Place& q, SignsIn x, std::byte* h, ThreadPart part) {
+/// The exact message of `x` through a sparse q, into `h`; a part's receivers.
+void exact_columns(Context& c, const Place& q, SignsIn x, const Place& h, ThreadPart part) {
   const Frame& f = c.frame;
-  auto* narrow = reinterpret_cast<std::int32_t*>(h);
-  auto* wide = reinterpret_cast<std::int64_t*>(h);
-  if (q.index) {
-    const auto columns = part_of(q.columns_fixed(), part);
-    if (f.wide) return c.kernels.exact_sparse64(columns, x, f.batch, wide);
-    return c.kernels.exact_sparse32(columns, x, f.batch, narrow);
-  }
-  const auto rows = part_of(q.dense_fixed(), part);
-  if (f.wide) return c.kernels.exact_rows64(rows, x, f.batch, wide);
-  c.kernels.exact_rows32(rows, x, f.batch, narrow);
+  const auto columns = part_of(q.columns_fixed(), part);
+  if (f.wide) return c.kernels.exact_sparse64(columns, x, f.batch, h.as<std::int64_t>());
+  c.kernels.exact_sparse32(columns, x, f.batch, h.as<std::int32_t>());
+}
+
+/// The same through a dense one; a share's senders, into its own rows.
+void exact_rows(Context& c, const Place& q, SignsIn x, const Place& h, ThreadPart share) {
+  const Frame& f = c.frame;
+  const auto rows = rows_of(q.dense_fixed(), senders_of(q.senders, share));
+  std::byte* to = h.share(f, share.index);
+  if (f.wide) return c.kernels.exact_rows64(rows, x, f.batch, reinterpret_cast<std::int64_t*>(to));
+  c.kernels.exact_rows32(rows, x, f.batch, reinterpret_cast<std::int32_t*>(to));
 }
 
 std::unique_ptr<Runnable> make_exact(const Step& step) {
-  return shared_runnable(
-      step, [x = step.inputs[0], q = step.inputs[1], h = step.outputs[0]](Context& c, ThreadPart part) {
-        exact_message(c, c.place(q), c.place(x).signs_in(c.frame), c.place(h).data, part);
-      });
+  return shared_runnable(step, [slots = step.inputs, out = step.outputs[0]](Context& c, ThreadPart part) {
+    const Place& q = c.place(slots[1]);
+    const Place& h = c.place(out);
+    const SignsIn x = c.place(slots[0]).signs_in(c.frame);
+    if (q.index) return exact_columns(c, q, x, h, part);
+    for_each_share(h.shares, part, [&](ThreadPart share) { exact_rows(c, q, x, h, share); });
+  });
 }
 
 /// acc + message(to) - message(from). Where acc is message(from), the plan says from how many senders on the
@@ -107,34 +112,44 @@ class Advance final : public SharedStep {
   }
 
   void run(Context& c, ThreadPart part) override {
-    const Frame& f = c.frame;
     const Place& field = c.place(field_);
     const Place& q = c.place(q_);
-    const SignsIn a = c.place(from_).signs_in(f);
-    const SignsIn b = c.place(to_).signs_in(f);
-    bool whole = false;
-    if (whole_from_ > 0 || c.statistics) {
-      const Changes changes = changes_of(c, q, a, b);
-      whole = wants_whole(c, q, whole_from_, changes);
-      if (c.statistics && part.first()) count(c, q, changes, whole);
-    }
-    if (whole) return exact_message(c, q, b, field.data, part);
-    auto* narrow = field.as<std::int32_t>();
-    auto* wide = field.as<std::int64_t>();
-    if (q.index) {
-      const auto columns = part_of(q.columns_fixed(), part);
-      const SenderIndex rows = q.index->rows(part);
-      if (f.wide) return c.kernels.advance_sparse64(columns, rows, a, b, f.panels, wide);
-      return c.kernels.advance_sparse32(columns, rows, a, b, f.panels, narrow);
-    }
-    const auto rows = part_of(q.dense_fixed(), part);
-    if (f.wide) return c.kernels.advance_rows64(rows, a, b, f.panels, wide);
-    c.kernels.advance_rows32(rows, a, b, f.panels, narrow);
+    const SignsIn a = c.place(from_).signs_in(c.frame);
+    const SignsIn b = c.place(to_).signs_in(c.frame);
+    if (c.statistics && part.first()) count(c, q, a, b);
+    if (q.index) return columns(c, field, q, a, b, part);
+    for_each_share(field.shares, part, [&](ThreadPart share) { rows(c, field, q, a, b, share); });
   }
 
  private:
-  void count(Context& c, const Place& q, Changes changes, bool whole) {
+  bool whole(Context& c, const Place& q, Units senders, SignsIn a, SignsIn b) const {
+    return whole_from_ > 0 && wants_whole(c, q, senders, whole_from_, changes_of(c, senders, a, b));
+  }
+
+  void columns(Context& c, const Place& field, const Place& q, SignsIn a, SignsIn b, ThreadPart part) const {
+    const Frame& f = c.frame;
+    if (whole(c, q, q.senders, a, b)) return exact_columns(c, q, b, field, part);
+    const auto columns = part_of(q.columns_fixed(), part);
+    const SenderIndex index = q.index->rows(part);
+    if (f.wide) return c.kernels.advance_sparse64(columns, index, a, b, f.panels, field.as<std::int64_t>());
+    c.kernels.advance_sparse32(columns, index, a, b, f.panels, field.as<std::int32_t>());
+  }
+
+  void rows(Context& c, const Place& field, const Place& q, SignsIn a, SignsIn b, ThreadPart share) const {
+    const Frame& f = c.frame;
+    const Units senders = senders_of(q.senders, share);
+    if (whole(c, q, senders, a, b)) return exact_rows(c, q, b, field, share);
+    const auto rows = rows_of(q.dense_fixed(), senders);
+    std::byte* h = field.share(f, share.index);
+    if (f.wide) return c.kernels.advance_rows64(rows, a, b, f.panels, reinterpret_cast<std::int64_t*>(h));
+    c.kernels.advance_rows32(rows, a, b, f.panels, reinterpret_cast<std::int32_t*>(h));
+  }
+
+  /// Of all senders: shares may decide otherwise, each by its own.
+  void count(Context& c, const Place& q, SignsIn a, SignsIn b) {
     FollowStatistics& own = c.statistics->follows[statistics_];
+    const Changes changes = changes_of(c, q.senders, a, b);
+    const bool whole = wants_whole(c, q, q.senders, whole_from_, changes);
     ++(whole ? own.wholes : own.changes);
     if (whole) return;
     own.senders += c.frame.batch * q.senders;
@@ -287,15 +302,35 @@ class ToFields final : public SharedStep {
 
 }  // namespace
 
-Changes changes_of(const Context& c, const Place& q, SignsIn from, SignsIn to) {
-  return c.kernels.count_changes(from, to, c.frame.panels * q.senders);
+Changes changes_of(const Context& c, Units senders, SignsIn from, SignsIn to) {
+  const std::int64_t all = senders.count, own = senders.end - senders.begin;
+  if (own == all) return c.kernels.count_changes(from, to, c.frame.panels * all);
+  Changes sum{0, 0};
+  for (std::int64_t at = senders.begin; at < c.frame.panels * all; at += all) {
+    const Changes of_panel =
+        c.kernels.count_changes({from.plus + at, from.minus + at}, {to.plus + at, to.minus + at}, own);
+    sum.units += of_panel.units;
+    sum.samples += of_panel.samples;
+  }
+  return sum;
 }
 
-bool wants_whole(const Context& c, const Place& q, std::int64_t whole_from, Changes changes) {
+bool wants_whole(const Context& c, const Place& q, Units senders, std::int64_t whole_from, Changes changes) {
   if (whole_from == 0) return false;
   // A dense weight's rows are added sample by sample, a sparse one's to all samples of a panel.
-  return q.index ? changes.units >= whole_from * c.frame.panels
-                 : changes.samples >= whole_from * c.frame.batch;
+  const std::int64_t changed = q.index ? changes.units : changes.samples;
+  const std::int64_t each = q.index ? c.frame.panels : c.frame.batch;
+  return changed * senders.count >= whole_from * (senders.end - senders.begin) * each;
+}
+
+bool all_signs(const Context& c, Units senders, SignsIn x) {
+  const std::int64_t all = senders.count, own = senders.end - senders.begin;
+  if (own == all) return c.kernels.all_signs(x, all, c.frame.batch);
+  for (std::int64_t p = 0; p < c.frame.panels; ++p) {
+    const std::int64_t at = p * all + senders.begin, left = c.frame.batch - p * lanes;
+    if (!c.kernels.all_signs({x.plus + at, x.minus + at}, own, std::min(left, lanes))) return false;
+  }
+  return true;
 }
 
 std::unique_ptr<Runnable> make_message_step(const Step& step, Context& c) {

@@ -23,7 +23,7 @@ class Pace {
  private:
   enum class Trial : std::uint8_t { team, alone, none };
 
-  static constexpr std::int32_t trial = 4, shortest = 64, longest = 4096;
+  static constexpr std::int32_t trial = 16, shortest = 256, longest = 4096;
 
   Trial trial_ = Trial::team;
   std::int32_t tried_ = 0;  // iterations of the trial

@@ -90,10 +90,13 @@ std::unique_ptr<Runnable> make_reference_step(const Step& step, Context& context
 std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context,
                                               std::unique_ptr<Runnable> table);
 
-/// How two states of the senders of q differ.
-Changes changes_of(const Context& context, const Place& q, SignsIn from, SignsIn to);
-/// Whether so many of them do that the plan wants the whole message (Step::whole_from).
-bool wants_whole(const Context& context, const Place& q, std::int64_t whole_from, Changes changes);
+/// How two states of some senders of q differ.
+Changes changes_of(const Context& context, Units senders, SignsIn from, SignsIn to);
+/// Whether so many of these do that the plan wants the whole message (Step::whole_from).
+bool wants_whole(const Context& context, const Place& q, Units senders, std::int64_t whole_from,
+                 Changes changes);
+/// Whether some senders of q are +1 or -1 in every active lane.
+bool all_signs(const Context& context, Units senders, SignsIn x);
 
 /// A step that makes q of a weight where updates of it may have left it (Step::kept).
 class KeptFixed {
@@ -133,7 +136,8 @@ std::unique_ptr<Runnable> runnable(F function) {
 /// A step that every thread runs a part of, if the plan says so.
 class SharedStep : public Runnable {
  public:
-  explicit SharedStep(const Step& step) : shared_(step.threads == Threads::columns) {}
+  explicit SharedStep(const Step& step)
+      : shared_(step.threads == Threads::columns || step.threads == Threads::senders) {}
   Sharing sharing() const override { return shared_ ? Sharing::parts : Sharing::first; }
 
  private:
@@ -160,6 +164,14 @@ Weight part_of(Weight weight, ThreadPart part) {
   const Units units = units_of(weight.receivers, part);
   weight.begin = units.begin;
   weight.end = units.end;
+  return weight;
+}
+
+/// A dense weight of which a call takes some senders.
+template <class T>
+DenseWeight<T> rows_of(DenseWeight<T> weight, Units senders) {
+  weight.first_sender = senders.begin;
+  weight.last_sender = senders.end;
   return weight;
 }
 

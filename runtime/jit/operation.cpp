@@ -82,7 +82,7 @@ Summands summands_of(const Step& step, const Plan& plan) {
     return std::count_if(step.inputs.begin(), step.inputs.end(),
                          [&](SlotId s) { return plan.slot(s).storage == storage; });
   };
-  return {count(Storage::fields), count(Storage::field_rows)};
+  return {count(Storage::fields), count(Storage::field_rows) + plan.threads * count(Storage::partial_rows)};
 }
 
 Generated one(Operation operation) { return {{operation}, ""}; }

@@ -16,10 +16,10 @@
 
 namespace relaxon::jit {
 
-/// Computes units `begin` .. `end` of a batch (`begin` a multiple of 64, `end` one or the last unit), with
-/// FTZ and DAZ set, by lane. `operands` are those of the operation, in the order in which operation.hpp lists
-/// them; values have the layouts of runtime/kernels/kernels.hpp. Returns what the operation says, else 0.
-/// Throws nothing, keeps nothing.
+/// Computes units `begin` .. `end` of a batch (receivers: `begin` a multiple of 64, `end` one or the last),
+/// with FTZ and DAZ set, by lane. `operands` are those of the operation, in the order in which operation.hpp
+/// lists them; values have the layouts of runtime/kernels/kernels.hpp. Returns what the operation says, else
+/// 0. Throws nothing, keeps nothing.
 using Function = std::int64_t (*)(void* const* operands, std::int64_t batch, std::int64_t begin,
                                   std::int64_t end);
 
@@ -123,14 +123,14 @@ struct Affine {
   RealSender x;
 };
 
-/// Exact message through a dense weight, by sample. Operands: q i32, x plus, x minus (null: every sender is
-/// +1 or -1 in every active lane), h i32.
+/// Exact message of senders `begin` .. `end` through a dense weight, by sample. Operands: q i32, x plus, x
+/// minus (null: every sender is +1 or -1 in every active lane), h i32.
 struct ExactRows {
   std::int64_t senders, receivers;
 };
 
-/// h += message(to) - message(from) of a dense weight, by sample. Operands: q i32, from plus, minus, to plus,
-/// minus, h i32.
+/// h += message(to) - message(from) of senders `begin` .. `end` of a dense weight, by sample. Operands: q
+/// i32, from plus, minus, to plus, minus, h i32.
 struct AdvanceRows {
   std::int64_t senders, receivers;
 };

@@ -65,8 +65,8 @@ struct Messages {
 inline constexpr std::int64_t unit_block = 64;
 
 /// A dense weight: row j holds the entries of sender j, `stride` apart (a multiple of 16, the rest is 0). A
-/// message computes receivers begin .. end - 1, as Units has them; an update or correlation the rows of
-/// senders first_sender .. last_sender - 1.
+/// real-valued message computes receivers begin .. end - 1, as Units has them; an exact message (what these
+/// senders add), an update or correlation the rows of senders first_sender .. last_sender - 1.
 template <class T>
 struct DenseWeight {
   T* entries;

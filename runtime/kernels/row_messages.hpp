@@ -31,13 +31,13 @@ template <int most, class Run>
   run(std::make_index_sequence<static_cast<std::size_t>(most)>());
 }
 
-/// Calls run(k, tile) for tiles of registers that cover the receivers of a call, padding included: as few of
-/// at most row_tile registers as can be, as even as can be.
+/// Calls run(k, tile) for tiles of registers that cover the receivers, padding included: as few of at most
+/// row_tile registers as can be, as even as can be.
 template <class T, class Run>
-[[gnu::always_inline]] inline void for_each_row_tile(std::int64_t begin, std::int64_t end, Run run) {
-  std::int64_t left = (end - begin + width<T> - 1) / width<T>;
+[[gnu::always_inline]] inline void for_each_row_tile(std::int64_t receivers, Run run) {
+  std::int64_t left = (receivers + width<T> - 1) / width<T>;
   std::int64_t size = 0;
-  for (std::int64_t k = begin; left > 0; left -= size, k += size * width<T>) {
+  for (std::int64_t k = 0; left > 0; left -= size, k += size * width<T>) {
     const std::int64_t tiles = (left + row_tile - 1) / row_tile;
     size = (left + tiles - 1) / tiles;
     with_tile<row_tile>(size, [&](auto tile) { run(k, tile); });
@@ -145,14 +145,16 @@ void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_
   const std::int64_t panels = panels_of(samples);
   for (std::int64_t p = 0; p < panels; ++p) {
     const std::int64_t left = samples - p * lanes;
-    paths[p] = {plus + p * q.senders, q.senders, left < lanes ? left : lanes};
+    paths[p] = {plus + p * q.senders + q.first_sender, q.last_sender - q.first_sender,
+                left < lanes ? left : lanes};
   }
-  for (std::int64_t j = 0; j < q.senders; j += SenderBits::count) {
-    const std::int64_t senders = q.senders - j < SenderBits::count ? q.senders - j : SenderBits::count;
+  for (std::int64_t j = q.first_sender; j < q.last_sender; j += SenderBits::count) {
+    const std::int64_t left = q.last_sender - j;
+    const std::int64_t senders = left < SenderBits::count ? left : SenderBits::count;
     SenderBits bits[most_panels];
     for (std::int64_t p = 0; p < panels; ++p) bits[p] = {plus + p * q.senders + j, senders};
     for_each_row_tile<T>(
-        q.begin, q.end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
+        q.receivers, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
           const std::int32_t* rows = q.entries + j * q.stride + k;
           Field<T> all[sizeof...(r)] = {};
           for (std::int64_t i = 0; i < senders; ++i) {
@@ -160,8 +162,8 @@ void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_
              ...);
           }
           for (std::int64_t p = 0; p < panels; ++p) {
-            signs_tile(rows, q.stride, bits[p], paths[p], all, j == 0, h + p * lanes * stride + k, stride,
-                       tile);
+            signs_tile(rows, q.stride, bits[p], paths[p], all, j == q.first_sender,
+                       h + p * lanes * stride + k, stride, tile);
           }
         });
   }
@@ -171,16 +173,16 @@ void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_
 template <class T>
 void signed_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
   const std::int64_t stride = row_stride(q.receivers);
-  for (std::int64_t j = 0; j < q.senders; j += SenderBits::count) {
-    const SenderBits plus(x.plus + j, q.senders - j), minus(x.minus + j, q.senders - j);
+  for (std::int64_t j = q.first_sender; j < q.last_sender; j += SenderBits::count) {
+    const SenderBits plus(x.plus + j, q.last_sender - j), minus(x.minus + j, q.last_sender - j);
     for_each_row_tile<T>(
-        q.begin, q.end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
+        q.receivers, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
           const std::int32_t* rows = q.entries + j * q.stride + k;
           for (std::int64_t lane = 0; lane < samples; ++lane) {
             T* to = h + lane * stride + k;
-            Field<T> sum[] = {(j == 0 ? Field<T>{}
-                                      : (Field<T>)load<std::make_unsigned_t<T>>(
-                                            to + static_cast<std::int64_t>(r) * width<T>))...};
+            Field<T> sum[] = {(j == q.first_sender ? Field<T>{}
+                                                   : (Field<T>)load<std::make_unsigned_t<T>>(
+                                                         to + static_cast<std::int64_t>(r) * width<T>))...};
             add_chosen_rows<T, false>(rows, q.stride, plus.of_sample[lane], sum, tile);
             add_chosen_rows<T, true>(rows, q.stride, minus.of_sample[lane], sum, tile);
             (store(to + static_cast<std::int64_t>(r) * width<T>, sum[r]), ...);
@@ -201,7 +203,7 @@ template <class T, bool signs, std::size_t... r>
   using U = std::make_unsigned_t<T>;
   V sum[sizeof...(r)] = {};
   U total[sizeof...(r)] = {};
-  for (std::int64_t j = 0; j < q.senders; ++j, column += q.stride) {
+  for (std::int64_t j = q.first_sender; j < q.last_sender; ++j, column += q.stride) {
     const LaneSet<V> up = strip_of<V>(x.plus[j], strip);
     ((sum[r] = add_where(sum[r], up, spread<V>(column[r]))), ...);
     if constexpr (signs) {
@@ -219,11 +221,11 @@ template <class T, bool signs, std::size_t... r>
 template <class T, bool signs>
 void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
   alignas(register_bytes) T sums[few_receivers * lanes];
-  const std::int64_t count = q.end - q.begin;
+  const std::int64_t count = q.receivers;
   for (std::int64_t k = 0; k < count;) {
     const bool many = count - k > 4;
     for (int strip = 0; strip < strips<T>; ++strip) {
-      const std::int32_t* column = q.entries + q.begin + k;
+      const std::int32_t* column = q.entries + q.first_sender * q.stride + k;
       T* to = sums + k * lanes;
       if (many) {
         sums_by_lane<T, signs>(q, column, x, strip, to, std::make_index_sequence<8>());
@@ -234,15 +236,24 @@ void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples
     k += many ? 8 : 4;
   }
   for (std::int64_t lane = 0; lane < samples; ++lane) {
-    for (std::int64_t k = 0; k < count; ++k)
-      h[lane * row_stride(q.receivers) + q.begin + k] = sums[k * lanes + lane];
+    for (std::int64_t k = 0; k < count; ++k) h[lane * row_stride(q.receivers) + k] = sums[k * lanes + lane];
   }
+}
+
+/// Whether the senders of a call are +1 or -1 in every active lane.
+inline bool senders_are_signs(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch) {
+  for (std::int64_t p = 0; p < panels_of(batch); ++p) {
+    const std::int64_t at = p * q.senders + q.first_sender, left = batch - p * lanes;
+    if (!all_signs({x.plus + at, x.minus + at}, q.last_sender - q.first_sender, left < lanes ? left : lanes))
+      return false;
+  }
+  return true;
 }
 
 template <class T>
 void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, T* h) {
-  const bool few = q.end - q.begin <= few_receivers;
-  const bool signs = all_signs(x, q.senders, batch);
+  const bool few = q.receivers <= few_receivers;
+  const bool signs = senders_are_signs(q, x, batch);
   const std::int64_t at_once = signs && !few ? most_panels : 1;
   for (std::int64_t p = 0; p < panels_of(batch); p += at_once) {
     const std::int64_t left = batch - p * lanes, samples = left < at_once * lanes ? left : at_once * lanes;
@@ -286,9 +297,9 @@ template <class T, bool negative, std::size_t... r>
 
 /// h += the rows of one sample.
 template <class T>
-void add_sample_rows(const SampleRows& rows, std::int64_t begin, std::int64_t end, T* h) {
+void add_sample_rows(const SampleRows& rows, std::int64_t receivers, T* h) {
   for_each_row_tile<T>(
-      begin, end, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
+      receivers, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
         Field<T> sum[sizeof...(r)] = {};
         add_listed_rows<T, false>(rows.twice_up, k, sum, tile);
         add_listed_rows<T, true>(rows.twice_down, k, sum, tile);
@@ -314,12 +325,12 @@ void advance_rows(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, s
   const std::int64_t stride = row_stride(q.receivers);
   SampleRows rows[lanes];
   for (std::int64_t p = 0; p < panels; ++p, h += lanes * stride) {
-    const std::int64_t begin = p * q.senders, end = begin + q.senders;
-    std::int64_t i = next_change(from, to, begin, end);
+    const std::int64_t first = p * q.senders, end = first + q.last_sender;
+    std::int64_t i = next_change(from, to, first + q.first_sender, end);
     while (i < end) {
       for (SampleRows& r : rows) r.clear();
       for (int n = 0; n < SampleRows::capacity && i < end; ++n, i = next_change(from, to, i + 1, end)) {
-        const std::int32_t* row = q.entries + (i - begin) * q.stride;
+        const std::int32_t* row = q.entries + (i - first) * q.stride;
         const Change change = change_of(from, to, i);
         note_row(row, change.twice.up, &SampleRows::twice_up, rows);
         note_row(row, change.twice.down, &SampleRows::twice_down, rows);
@@ -327,7 +338,7 @@ void advance_rows(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, s
         note_row(row, change.once.down, &SampleRows::once_down, rows);
       }
       for (std::int64_t lane = 0; lane < lanes; ++lane) {
-        if (rows[lane].any()) add_sample_rows(rows[lane], q.begin, q.end, h + lane * stride);
+        if (rows[lane].any()) add_sample_rows(rows[lane], q.receivers, h + lane * stride);
       }
     }
   }

@@ -20,10 +20,11 @@ struct Choice {
   Backend backend;
   Isa isa;
   std::string passes;
+  int threads = 1;
 };
 
-/// The default passes on every instruction set of this machine; no passes, and each switched off, on one of
-/// them.
+/// The default passes on every instruction set of this machine; no passes, each switched off, and all that
+/// threads can share shared, on one of them.
 std::vector<Choice> choices(std::uint64_t seed) {
   std::vector<Isa> present;
   for (const Isa isa : {Isa::x86_64, Isa::avx2, Isa::avx512}) {
@@ -38,7 +39,9 @@ std::vector<Choice> choices(std::uint64_t seed) {
   if (has_backend(Backend::jit)) {
     all.push_back({Backend::jit, one, "default"});
     all.push_back({Backend::jit, one, seed % 2 == 0 ? "none" : "default,-advance"});
+    all.push_back({Backend::jit, one, "default", 3});
   }
+  all.push_back({Backend::kernels, one, seed % 3 == 0 ? "none" : "default", 2});
   return all;
 }
 
@@ -48,6 +51,8 @@ std::vector<TensorPtr> run(const Graph& lowered, const Choice& choice, const Arg
   options.cache = jit::CodeCache(std::nullopt);
   options.passes = PassSelection::parse(choice.passes);
   options.isa = choice.isa;
+  if (choice.threads > 1) options.team = std::make_shared<ThreadTeam>(choice.threads);
+  options.plan.target.barrier = 0;  // nothing is too small to share
   return compile(lowered, options)->run(arguments);
 }
 
@@ -73,7 +78,8 @@ void check(const Network& network, std::uint64_t seed, const Lower& lower) {
     const auto fails = [&](const Network& n) { return difference(n, seed, lower, choice).has_value(); };
     const Network smallest = testing::shrunk(network, fails);
     FAIL("seed " << seed << ", " << name_of(choice.backend) << ", " << name_of(choice.isa) << ", passes "
-                 << choice.passes << ": " << *difference(smallest, seed, lower, choice) << " differs in\n"
+                 << choice.passes << ", " << choice.threads
+                 << " threads: " << *difference(smallest, seed, lower, choice) << " differs in\n"
                  << testing::network_text(smallest));
   }
   SUCCEED();

@@ -20,10 +20,14 @@ struct Outcome {
   Seen seen;
 };
 
-Outcome run(const Graph& graph, const Arguments& arguments, Backend backend) {
+Outcome run(const Graph& graph, const Arguments& arguments, Backend backend, int threads = 1) {
   Outcome outcome;
+  CompileOptions options;
+  options.backend = backend;
+  if (threads > 1) options.team = std::make_shared<ThreadTeam>(threads);
+  options.plan.target.barrier = 0;  // nothing is too small to share
   outcome.results =
-      compile(graph, backend)
+      compile(graph, options)
           ->run(arguments, [&](std::string_view name, const std::vector<std::int64_t>& at,
                                const Tensor& value) { outcome.seen.emplace_back(name, at, value); });
   // Passes may move a probe past another one of the same batch.
@@ -45,7 +49,7 @@ void check(const Network& network, bool evaluation, const std::vector<Probe>& pr
   const Outcome plain = run(lower(network, {}), arguments, Backend::interpreter);
   const Graph lowered = lower(network, probes);
   const Outcome expected = run(lowered, arguments, Backend::interpreter);
-  const Outcome given = run(lowered, arguments, Backend::kernels);
+  const Outcome given = run(lowered, arguments, Backend::kernels, 1 + static_cast<int>(seed % 3));
   REQUIRE(plain.results.size() == given.results.size());
   for (std::size_t i = 0; i < plain.results.size(); ++i) REQUIRE(*plain.results[i] == *given.results[i]);
   REQUIRE(plain.seen.empty());

@@ -77,7 +77,8 @@ TEST_CASE("any number of threads gives the bits of the interpreter", "[different
   check_team_sizes(wide_network(Values::real(), Optimizer::sgd(1, 0.9), Sweep::synchronous), 3);
 }
 
-TEST_CASE("wide networks share their training by columns, evaluations by samples", "[plan][threads]") {
+TEST_CASE("wide networks share their training by senders and columns, evaluations by samples",
+          "[plan][threads]") {
   const Network network = wide_network(Values::ternary(), Optimizer::sgd(1), Sweep::sequential);
   const auto count = [](const Plan& plan, Threads threads) {
     int n = 0;
@@ -85,10 +86,11 @@ TEST_CASE("wide networks share their training by columns, evaluations by samples
     return n;
   };
   const Plan train = make_plan(optimise(lower_train_epoch(network)));
-  CHECK(count(train, Threads::columns) > 20);
+  CHECK(count(train, Threads::columns) > 10);
+  CHECK(count(train, Threads::senders) > 10);
   CHECK(count(train, Threads::samples) == 0);
   const Plan evaluate = make_plan(optimise(lower_evaluate_epoch(network)));
-  CHECK(count(evaluate, Threads::columns) == 0);
+  CHECK(count(evaluate, Threads::columns) + count(evaluate, Threads::senders) == 0);
   CHECK(count(evaluate, Threads::samples) == 1);
 }
 

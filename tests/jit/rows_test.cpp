@@ -1,6 +1,7 @@
 // Generated functions over dense weights and fields by sample give what the kernel tables give.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <functional>
 
 #include "core/math.hpp"
 #include "tests/jit/generated.hpp"
@@ -131,6 +132,9 @@ TEST_CASE("generated turns of fields are the kernels', and back", "[jit]") {
   }
 }
 
+/// Where the senders of a call are cut in two: not at all, or as two threads would.
+std::vector<std::int64_t> cuts_of(std::int64_t senders) { return {senders, senders / 2, senders - 1}; }
+
 TEST_CASE("generated exact messages of dense weights are the kernels'", "[jit]") {
   Draw draw(8);
   for (const Isa isa : available_isas()) {
@@ -147,10 +151,19 @@ TEST_CASE("generated exact messages of dense weights are the kernels'", "[jit]")
         for (const double zeros : {0.0, 0.4}) {
           const Signs x(draw, batch, senders, zeros);
           table.exact_rows32(weight, x.in(), batch, expected.data());
-          exact({pointer(q.data()), pointer(x.plus.data()), zeros > 0 ? pointer(x.minus.data()) : nullptr,
-                 actual.data()},
-                batch, receivers);
-          CHECK(same_fields(actual, expected));
+          void* minus = zeros > 0 ? pointer(x.minus.data()) : nullptr;
+          for (const std::int64_t cut : cuts_of(senders)) {
+            Rows<std::int32_t> rest(batch, receivers, 0);
+            const auto call = [&](Rows<std::int32_t>& h, std::int64_t begin, std::int64_t end) {
+              std::vector<void*> operands{pointer(q.data()), pointer(x.plus.data()), minus, h.data()};
+              exact.function(operands.data(), batch, begin, end);
+            };
+            call(actual, 0, cut);
+            if (cut < senders) call(rest, cut, senders);
+            std::transform(actual.values.begin(), actual.values.end(), rest.values.begin(),
+                           actual.values.begin(), std::plus());
+            CHECK(same_fields(actual, expected));
+          }
         }
         // Few changes, many, and such as involve 0.
         for (const double zeros : {0.0, 0.3}) {
@@ -162,11 +175,15 @@ TEST_CASE("generated exact messages of dense weights are the kernels'", "[jit]")
                 if (draw.chance(changed)) to.set(b, j, drawn.at(b, j));
               }
             }
-            table.advance_rows32(weight, from.in(), to.in(), panels_of(batch), expected.data());
-            advance({pointer(q.data()), pointer(from.plus.data()), pointer(from.minus.data()),
-                     pointer(to.plus.data()), pointer(to.minus.data()), actual.data()},
-                    batch, receivers);
-            CHECK(same_fields(actual, expected));
+            for (const std::int64_t cut : cuts_of(senders)) {
+              table.advance_rows32(weight, from.in(), to.in(), panels_of(batch), expected.data());
+              std::vector<void*> operands{pointer(q.data()),          pointer(from.plus.data()),
+                                          pointer(from.minus.data()), pointer(to.plus.data()),
+                                          pointer(to.minus.data()),   actual.data()};
+              advance.function(operands.data(), batch, 0, cut);
+              advance.function(operands.data(), batch, cut, senders);
+              CHECK(same_fields(actual, expected));
+            }
           }
         }
       }

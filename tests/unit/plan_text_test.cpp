@@ -55,6 +55,7 @@ Plan planned(const Graph& lowered) { return make_plan(optimise(lowered)); }
 
 TEST_CASE("steps of every kernel stay as they are", "[plan][text]") {
   check_stays("plan \"\" fixed 4\n");
+  check_stays("plan \"\" fixed 4 threads 7\nslot %h : fix[B,4] partial_rows live 0 to 3\n");
   check_stays(head + "binding \"a name, with words\" %x\nbinding \"n\" %n\nresult \"x\" %x\n");
   constexpr std::string_view lines[] = {
       "%s = reference threshold(%h) {sign0} covers \"%t\" why \"interpreter: no kernel for this activation\"",
@@ -91,7 +92,7 @@ TEST_CASE("steps of every kernel stay as they are", "[plan][text]") {
       "%w = update(%w, %x, %v, %s, %s.1, %n) {sgd edge=1-0} after correlate {dense edge=1-0} : "
       "f32[3,4]{@1-0}",
       "%h = advance(%h, %s, %s.1, %J) {dense edge=1-1 fixed}",
-      "%h = follow(%h, %s, %s.1, %J) {dense edge=1-1 fixed} threads columns why \"what changed\"",
+      "%h = follow(%h, %s, %s.1, %J) {dense edge=1-1 fixed} threads senders why \"what changed\"",
       "%n = hits(%n, %h, %n)",
       "%s, %h = scan %n (%s = %s.1, %h = %h) until unchanged(%s) covers \"%s2\" {\n  yield %s.1, %h\n}",
       "scan %n () {\n  yield\n}",

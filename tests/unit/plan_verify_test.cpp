@@ -100,7 +100,7 @@ TEST_CASE("steps take and leave what their kernels are made for", "[plan][verify
   CHECK(error_with("quantise(%W)", "quantise(%w)") ==
         "plan p: step 3 (%q = quantise): input 1 is %w in tensor; expected dense or columns");
   CHECK(error_with("%t = sign(%r)", "%t = sign(%s)") ==
-        "plan p: step 6 (%t = sign): input 1 is %s in signs; expected fields or field_rows");
+        "plan p: step 6 (%t = sign): input 1 is %s in signs; expected fields or field_rows or partial_rows");
   CHECK(error_with("%r : fix[B,4] field_rows", "%r : fix[B,4] fields") ==
         "plan p: step 7 (%r = follow): input 1 is %r in fields; expected field_rows");
   CHECK(error_with("load(%b)", "load(%b, %b)") == "plan p: step 1 (%s = load): 2 inputs; expected 1");
@@ -198,6 +198,12 @@ TEST_CASE("choices of a plan are legal", "[plan][verify]") {
   CHECK(error_with("until unchanged(%s)", "until unchanged(%s) threads samples") ==
         "plan p: step 5 (%s, %r = scan): threads can't share it by samples");
   CHECK(error_with("%t = sign(%r) {sign}", "%t = sign(%r) {sign} threads columns") == "no error");
+  CHECK(error_with("whole from 3", "threads columns whole from 3") ==
+        "plan p: step 7 (%r = follow): threads can't share it by columns");
+  CHECK(error_with("whole from 3", "threads senders whole from 3") ==
+        "plan p: step 7 (%r = follow): input 1 is %r in field_rows; expected partial_rows");
+  CHECK(error_with("%r : fix[B,4] field_rows", "%r : fix[B,4] partial_rows") ==
+        "plan p: step 7 (%r = follow): input 1 is %r in partial_rows; expected field_rows");
 }
 
 }  // namespace relaxon

@@ -15,8 +15,7 @@ constexpr std::int64_t sender_block = 64;
 /// Panels that use a block of rows while it is cached.
 constexpr std::int64_t most_panels = 8;
 
-/// How many registers of receivers are summed side by side, as often as it fits, and how many then are left:
-/// parts of a team are multiples of four.
+/// How many registers of receivers are summed side by side, as often as it fits, and how many then are left.
 std::vector<std::int64_t> tile_sizes(Isa isa, std::int64_t registers) {
   const std::int64_t most = isa == Isa::x86_64 ? 2 : 4;
   if (registers <= most) return {registers};
@@ -24,13 +23,12 @@ std::vector<std::int64_t> tile_sizes(Isa isa, std::int64_t registers) {
   return {most, registers % most};
 }
 
-/// body(first receiver, registers) for tiles that cover the receivers of a call, padding included.
+/// body(first receiver, registers) for tiles that cover the receivers, padding included.
 void for_each_tile(Emitter& e, std::int64_t receivers, const std::function<void(V, std::int64_t)>& body) {
-  V end = e.b.CreateAnd(e.b.CreateAdd(e.end, e.number(width - 1)), e.number(-width));
-  V k = e.begin;
+  V k = e.number(0);
   for (const std::int64_t registers : tile_sizes(e.isa, row_stride(receivers) / width)) {
     const std::int64_t step = registers * width;
-    V last = e.b.CreateSub(end, e.number(step - 1));
+    V last = e.number(row_stride(receivers) - step + 1);
     k = e.loop(k, last, step, {k}, [&](V first, const Values&) -> Values {
       body(first, registers);
       return {e.b.CreateAdd(first, e.number(step))};
@@ -54,6 +52,37 @@ Values zeros_of(Emitter& e, std::int64_t registers) {
 V word_splat(Emitter& e, V condition, std::int64_t yes, std::int64_t no) {
   return e.splat(e.b.CreateSelect(condition, e.word(yes), e.word(no)), width);
 }
+
+/// The senders of a call from j on, as many as a word has bits.
+class SenderBlock {
+ public:
+  SenderBlock(Emitter& e, std::int64_t senders, V panel, V j) : e_(e), senders_(senders) {
+    // The last whole block of the panel overlaps with the one before.
+    const std::int64_t last = std::max<std::int64_t>(senders - sender_block, 0);
+    V first = e.smaller(j, e.number(last));
+    skipped_ = e.b.CreateSub(j, first);
+    at_ = e.scaled(panel, senders, first);
+    V left = e.b.CreateSub(e.end, j);
+    V others = e.b.CreateSelect(e.b.CreateICmpSLT(left, e.number(sender_block)),
+                                e.b.CreateShl(e.number(-1), left), e.number(0));
+    own_ = e.b.CreateNot(others);
+  }
+  /// Masks that hold theirs.
+  V masks(V plane) const {
+    const unsigned most = sender_block;
+    if (senders_ >= sender_block) return e_.load_vector(e_.i16, most, plane, at_);
+    return e_.load_block(e_.i16, most, plane, at_, e_.number(0), senders_);
+  }
+  /// A bit for each of theirs, from a condition for each mask.
+  V bits(V condition) const {
+    return e_.b.CreateAnd(e_.b.CreateLShr(e_.bits_of(condition, e_.i64), skipped_), own_);
+  }
+
+ private:
+  Emitter& e_;
+  std::int64_t senders_;
+  V skipped_, at_, own_;
+};
 
 /// Samples of a panel.
 V samples_of(Emitter& e, V panel) {
@@ -106,7 +135,7 @@ class ExactRowsFunction {
       };
       for_each_plane([&](V first, V plane) {
         each([&](V p, V panel) { order_samples(plane, p, panel); });
-        e_.loop(e_.number(0), e_.number(o_.senders), sender_block, [&](V j) {
+        e_.loop(e_.begin, e_.end, sender_block, [&](V j) {
           each([&](V p, V panel) { spread(plane, panel, j, words_of(p)); });
           for_each_tile(e_, o_.receivers,
                         [&](V k, std::int64_t registers) { tile(first, j, k, registers, each); });
@@ -120,12 +149,13 @@ class ExactRowsFunction {
 
   /// Bits of the senders of a block, a word a sample.
   void spread(V plane, V panel, V j, V words) {
-    V masks = e_.load_block(e_.i16, sender_block, plane, e_.scaled(panel, o_.senders, j), j, o_.senders);
-    e_.loop(e_.number(0), e_.number(lanes), 1, {masks}, [&](V i, const Values& carried) -> Values {
-      V bits = e_.bits_of(b_.CreateICmpSLT(carried[0], e_.zeros(e_.i16, sender_block)), e_.i64);
-      e_.store(bits, e_.at(e_.i64, words, b_.CreateSub(e_.number(lanes - 1), i)));
-      return {b_.CreateAdd(carried[0], carried[0])};
-    });
+    const SenderBlock block(e_, o_.senders, panel, j);
+    e_.loop(e_.number(0), e_.number(lanes), 1, {block.masks(plane)},
+            [&](V i, const Values& carried) -> Values {
+              V bits = block.bits(b_.CreateICmpSLT(carried[0], e_.zeros(e_.i16, sender_block)));
+              e_.store(bits, e_.at(e_.i64, words, b_.CreateSub(e_.number(lanes - 1), i)));
+              return {b_.CreateAdd(carried[0], carried[0])};
+            });
   }
 
   /// An order of a panel's samples in which neighbours are alike: each is followed by the nearest of those
@@ -136,17 +166,16 @@ class ExactRowsFunction {
     V none = e_.zeros(e_.i32, lanes);
     e_.loop(e_.number(0), e_.number(lanes), 1,
             [&](V i) { e_.store(none, e_.at(e_.i32, apart_, e_.scaled(i, lanes))); });
-    V fewest = e_.loop(e_.number(0), e_.number(o_.senders), sender_block, {none},
-                       [&](V j, const Values& carried) -> Values {
-                         spread(plane, panel, j, words);
-                         V all = e_.load_vector(e_.i64, lanes, words, e_.number(0));
-                         e_.loop(e_.number(0), e_.number(lanes), 1, [&](V i) {
-                           V to = e_.at(e_.i32, apart_, e_.scaled(i, lanes));
-                           V differ = b_.CreateXor(all, e_.splat(e_.load(e_.i64, words, i), lanes));
-                           e_.store(b_.CreateAdd(e_.load(e_.vector(e_.i32, lanes), to), count(differ)), to);
-                         });
-                         return {b_.CreateAdd(carried[0], count(all))};
-                       })[0];
+    V fewest = e_.loop(e_.begin, e_.end, sender_block, {none}, [&](V j, const Values& carried) -> Values {
+      spread(plane, panel, j, words);
+      V all = e_.load_vector(e_.i64, lanes, words, e_.number(0));
+      e_.loop(e_.number(0), e_.number(lanes), 1, [&](V i) {
+        V to = e_.at(e_.i32, apart_, e_.scaled(i, lanes));
+        V differ = b_.CreateXor(all, e_.splat(e_.load(e_.i64, words, i), lanes));
+        e_.store(b_.CreateAdd(e_.load(e_.vector(e_.i32, lanes), to), count(differ)), to);
+      });
+      return {b_.CreateAdd(carried[0], count(all))};
+    })[0];
     // A distance and its sample in one number: the smallest says which.
     V samples = samples_of(e_, panel), own = e_.iota(lanes), most = e_.splat(e_.word(INT32_MAX), lanes);
     V exists = b_.CreateICmpULT(own, e_.splat(b_.CreateTrunc(samples, e_.i32), lanes));
@@ -170,12 +199,12 @@ class ExactRowsFunction {
     const auto row = [&](V i) { return e_.at(e_.i32, rows, e_.scaled(i, stride_)); };
     const Values none = zeros_of(e_, registers);
     const Values all = e_.when(signs_, none, [&] {
-      V count = e_.smaller(b_.CreateSub(e_.number(o_.senders), j), e_.number(sender_block));
+      V count = e_.smaller(b_.CreateSub(e_.end, j), e_.number(sender_block));
       return e_.loop(e_.number(0), count, 1, none,
                      [&](V i, const Values& sum) { return add_row(e_, sum, row(i), false); });
     });
     // Sums count twice where all are signs; the second plane's are taken away.
-    V before = word_splat(e_, b_.CreateAnd(first, b_.CreateICmpEQ(j, e_.number(0))), 0, -1);
+    V before = word_splat(e_, b_.CreateAnd(first, b_.CreateICmpEQ(j, e_.begin)), 0, -1);
     V twice = word_splat(e_, signs_, 1, 0), flip = word_splat(e_, first, 0, -1);
     each_panel([&](V p, V panel) {
       Values starts = none;
@@ -209,28 +238,26 @@ class ExactRowsFunction {
     const std::int64_t most = e_.isa == Isa::avx512 ? 16 : 8;
     const std::int64_t chunks = (o_.receivers + most - 1) / most;
     V block = e_.scratch(e_.i32, lanes * lanes), totals = e_.scratch(e_.i32, lanes);
-    e_.when(b_.CreateICmpSLT(e_.begin, e_.end), [&] {
-      const Values none = zeros_of(e_, 1);
-      e_.when(signs_, [&] {
-        const auto add = [&](V j, const Values& sum) {
-          return add_row(e_, sum, e_.at(e_.i32, q_, e_.scaled(j, stride_)), false);
-        };
-        e_.store(e_.loop(e_.number(0), e_.number(o_.senders), 1, none, add)[0], totals);
+    const Values none = zeros_of(e_, 1);
+    e_.when(signs_, [&] {
+      const auto add = [&](V j, const Values& sum) {
+        return add_row(e_, sum, e_.at(e_.i32, q_, e_.scaled(j, stride_)), false);
+      };
+      e_.store(e_.loop(e_.begin, e_.end, 1, none, add)[0], totals);
+    });
+    e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
+      for_each_plane([&](V first, V plane) {
+        for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+          const Range receivers{o_.receivers * chunk / chunks, o_.receivers * (chunk + 1) / chunks};
+          for (unsigned lane = 0; lane < lanes; lane += strip)
+            sums_by_lane(panel, first, plane, receivers, lane, strip, block, totals);
+        }
       });
-      e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
-        for_each_plane([&](V first, V plane) {
-          for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-            const Range receivers{o_.receivers * chunk / chunks, o_.receivers * (chunk + 1) / chunks};
-            for (unsigned lane = 0; lane < lanes; lane += strip)
-              sums_by_lane(panel, first, plane, receivers, lane, strip, block, totals);
-          }
-        });
-        e_.loop(e_.number(0), samples_of(e_, panel), 1, [&](V lane) {
-          for (std::int64_t k = 0; k < o_.receivers; ++k) {
-            V sum = e_.load(e_.i32, block, e_.scaled(e_.number(k), lanes, lane));
-            e_.store(sum, field(panel, lane, e_.number(k)));
-          }
-        });
+      e_.loop(e_.number(0), samples_of(e_, panel), 1, [&](V lane) {
+        for (std::int64_t k = 0; k < o_.receivers; ++k) {
+          V sum = e_.load(e_.i32, block, e_.scaled(e_.number(k), lanes, lane));
+          e_.store(sum, field(panel, lane, e_.number(k)));
+        }
       });
     });
   }
@@ -239,12 +266,12 @@ class ExactRowsFunction {
     std::int64_t begin, end;
   };
 
-  /// Sums of some receivers over a plane's senders, of `strip` lanes.
+  /// Sums of some receivers over a call's senders in a plane, of `strip` lanes.
   void sums_by_lane(V panel, V first, V plane, Range receivers, unsigned lane, unsigned strip, V block,
                     V totals) {
     const auto place = [&](std::int64_t k) { return e_.at(e_.i32, block, e_.number(k * lanes + lane)); };
     const Values none(static_cast<std::size_t>(receivers.end - receivers.begin), e_.zeros(e_.i32, strip));
-    const Values sum = e_.loop(e_.number(0), e_.number(o_.senders), 1, none, [&](V j, const Values& carried) {
+    const Values sum = e_.loop(e_.begin, e_.end, 1, none, [&](V j, const Values& carried) {
       V where = e_.lanes_of(e_.load(e_.i16, plane, e_.scaled(panel, o_.senders, j)), lane, strip);
       V row = e_.at(e_.i32, q_, e_.scaled(j, stride_));
       Values next;
@@ -292,7 +319,7 @@ class AdvanceRowsFunction {
 
   void run() {
     e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
-      e_.loop(e_.number(0), e_.number(o_.senders), sender_block, {e_.number(0)},
+      e_.loop(e_.begin, e_.end, sender_block, {e_.number(0)},
               [&](V j, const Values& carried) -> Values { return {block(panel, j, carried[0])}; });
     });
     e_.finish(e_.number(0));
@@ -304,18 +331,19 @@ class AdvanceRowsFunction {
 
   /// Notes the senders of a block that moved; how many are noted.
   V block(V panel, V j, V known) {
-    V at = e_.scaled(panel, o_.senders, j);
+    const SenderBlock senders(e_, o_.senders, panel, j);
     Values masks;
-    for (V plane : planes_) masks.push_back(e_.load_block(e_.i16, sender_block, plane, at, j, o_.senders));
+    for (V plane : planes_) masks.push_back(senders.masks(plane));
     V differing = b_.CreateOr(b_.CreateXor(masks[0], masks[2]), b_.CreateXor(masks[1], masks[3]));
-    V moved = e_.bits_of(b_.CreateICmpNE(differing, e_.zeros(e_.i16, sender_block)), e_.i64);
+    V moved = senders.bits(b_.CreateICmpNE(differing, e_.zeros(e_.i16, sender_block)));
+    V at = e_.scaled(panel, o_.senders, j);
     e_.for_each_bit(moved, {}, [&](V i, const Values&) -> Values {
       note(b_.CreateAdd(at, i), b_.CreateAdd(j, i));
       return {};
     });
     V count = b_.CreateAdd(known, e_.popcount(moved));
     V full = b_.CreateICmpSGT(count, e_.number(capacity - sender_block));
-    V last = b_.CreateICmpSGE(b_.CreateAdd(j, e_.number(sender_block)), e_.number(o_.senders));
+    V last = b_.CreateICmpSGE(b_.CreateAdd(j, e_.number(sender_block)), e_.end);
     V due = b_.CreateAnd(b_.CreateOr(full, last), b_.CreateICmpSGT(count, e_.number(0)));
     return e_.when(due, {count}, [&]() -> Values {
       add_noted(panel);
