@@ -27,6 +27,7 @@ class Loop final : public Runnable {
       context.statistics->phases.push_back({context.plan.slot(count_).name, 0, {}});
     }
     if (const auto* scan = std::get_if<ScanAttributes>(&step.attributes)) watched_ = scan->until_unchanged;
+    moved_.assign(static_cast<std::size_t>(2 * context.team.size()), 0);
   }
 
   Sharing sharing() const override { return Sharing::team; }
@@ -57,10 +58,10 @@ class Loop final : public Runnable {
   void iterate(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
     for (std::int32_t i = begin; i < end; ++i) {
       if (part.first()) begin_iteration(c, i);
-      run_steps(body_, c, part);
-      if (part.first()) stop_[i % 2] = end_iteration(c);
+      if (run_steps(body_, c, part)) c.team.barrier();
+      end_iteration(c, part, i % 2);
       if (part.count > 1) c.team.barrier();
-      if (stop_[i % 2]) break;  // the other one may be the next iteration's already
+      if (!watched_.empty() && !moved(part.count, i % 2)) break;
     }
   }
 
@@ -89,7 +90,7 @@ class Loop final : public Runnable {
       fail("{}: {} iterations; expected at least 0",
            info(kernel_ == Kernel::loop ? OpKind::loop : OpKind::scan).name, n);
     for (std::size_t i = 0; i < carries_.size(); ++i) {
-      write(c, starts_[i], carries_[i]);
+      write(c, starts_[i], carries_[i], {});
       // Shares are added up: only the first counts what the loop starts from.
       if (shared_ && !c.samples.first()) {
         Place& carry = c.place(carries_[i]);
@@ -113,26 +114,58 @@ class Loop final : public Runnable {
     c.statistics->wide_batches += c.frame.wide;
   }
 
-  /// Whether it was the last one.
-  bool end_iteration(Context& c) {
-    if (c.statistics && kernel_ == Kernel::scan) count(c);
-    const bool fixed_point = !watched_.empty() && unchanged(c);
-    for (std::size_t k = 0; k < carries_.size(); ++k) write(c, yielded_[k], carries_[k]);
-    return fixed_point;
+  /// Carries what the iteration leaves, each thread its own part, which is in its cache, and notes whether
+  /// something moved that the loop waits for.
+  void end_iteration(Context& c, ThreadPart part, int parity) {
+    if (c.statistics && kernel_ == Kernel::scan && part.first()) count(c);
+    if (c.statistics && part.count > 1) c.team.barrier();
+    if (!watched_.empty()) moved_[static_cast<std::size_t>(2 * part.index + parity)] = changed(c, part);
+    for (std::size_t k = 0; k < carries_.size(); ++k) write(c, yielded_[k], carries_[k], part);
   }
 
-  void write(Context& c, SlotId from, SlotId to) {
+  /// Whether any of so many threads has seen something move. Flags of the other parity may be the next
+  /// iteration's already.
+  bool moved(int threads, int parity) const {
+    for (int i = 0; i < threads; ++i) {
+      if (moved_[static_cast<std::size_t>(2 * i + parity)] != 0) return true;
+    }
+    return false;
+  }
+
+  /// Calls visit(first byte, bytes) for the stretches of a place that are a part's: of bit planes what its
+  /// own steps have written.
+  template <class Visit>
+  static void for_each_stretch(const Context& c, const Place& place, ThreadPart part, Visit visit) {
+    const std::size_t all = place.bytes(c.frame);
+    const Storage storage = place.slot->storage;
+    if (part.count == 1 || (storage != Storage::signs && storage != Storage::pair)) {
+      const auto from = [&](int index) {
+        return all * static_cast<std::size_t>(index) / static_cast<std::size_t>(part.count);
+      };
+      return visit(from(part.index), from(part.index + 1) - from(part.index));
+    }
+    const Units units = units_of(place.units, part);
+    for (std::int64_t plane = 0; plane < 2 * c.frame.panels; ++plane) {
+      visit(static_cast<std::size_t>(plane * units.count + units.begin) * sizeof(Mask),
+            static_cast<std::size_t>(units.end - units.begin) * sizeof(Mask));
+    }
+  }
+
+  void write(Context& c, SlotId from, SlotId to, ThreadPart part) {
     if (from == to) return;
     Place& target = c.place(to);
-    Place& source = c.place(from);
+    const Place& source = c.place(from);
     if (target.slot->storage == Storage::tensor) {
+      if (!part.first()) return;
       Tensor& tensor = target.own_tensor(source.tensor->dtype(), source.tensor->shape());
       std::memcpy(tensor.raw(), source.tensor->raw(), source.tensor->bytes());
       return;
     }
-    std::memcpy(target.data, source.data, target.bytes(c.frame));
-    if (target.slot->storage == Storage::dense || target.slot->storage == Storage::columns)
-      c.weight_loaded(to);
+    for_each_stretch(c, target, part, [&](std::size_t at, std::size_t bytes) {
+      std::memcpy(target.data + at, source.data + at, bytes);
+    });
+    const bool weight = target.slot->storage == Storage::dense || target.slot->storage == Storage::columns;
+    if (weight && part.first()) c.weight_loaded(to);
   }
 
   /// What the iteration has changed in states of {-1, 0, 1}.
@@ -157,20 +190,24 @@ class Loop final : public Runnable {
     for (const Mask m : moving) iterations[at].moving += __builtin_popcount(m);
   }
 
-  bool unchanged(Context& c) {
+  /// Whether a part of what the loop watches has moved.
+  bool changed(const Context& c, ThreadPart part) const {
+    bool any = false;
     for (const std::int32_t k : watched_) {
       const Place& before = c.place(carries_[static_cast<std::size_t>(k)]);
       const Place& after = c.place(yielded_[static_cast<std::size_t>(k)]);
-      if (before.data == after.data || before.slot->storage == Storage::tensor) return false;
-      if (std::memcmp(before.data, after.data, before.bytes(c.frame)) != 0) return false;
+      if (before.data == after.data || before.slot->storage == Storage::tensor) return true;
+      for_each_stretch(c, before, part, [&](std::size_t at, std::size_t bytes) {
+        any = any || std::memcmp(before.data + at, after.data + at, bytes) != 0;
+      });
     }
-    return true;
+    return any;
   }
 
   Kernel kernel_;
   bool shared_;
-  std::size_t phase_ = 0;  // in the statistics
-  bool stop_[2] = {};      // of even and odd iterations
+  std::size_t phase_ = 0;    // in the statistics
+  std::vector<char> moved_;  // of each thread, in even and odd iterations
   Pace pace_;
   Pace::Stretch stretch_[2];  // of even and odd stretches
   SlotId count_, index_;
@@ -237,10 +274,10 @@ void run_alone(Runnable& step, Context& c, ThreadPart part) {
 
 }  // namespace
 
-void run_steps(const Runnables& steps, Context& c, ThreadPart part) {
+bool run_steps(const Runnables& steps, Context& c, ThreadPart part) {
   if (part.count == 1) {
     for (const auto& step : steps) run_alone(*step, c, part);
-    return;
+    return false;
   }
   bool first_is_ahead = false;
   for (const auto& step : steps) {
@@ -261,6 +298,7 @@ void run_steps(const Runnables& steps, Context& c, ThreadPart part) {
       first_is_ahead = true;
     }
   }
+  return first_is_ahead;
 }
 
 Runnables make_runnables(const std::vector<Step>& steps, Context& context) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "passes/plan/plan.hpp"
@@ -34,6 +35,7 @@ struct Context {
   std::vector<Profile::StepTime>* times = nullptr;  // where the times of steps go, if anybody wants them
 
   Place& place(SlotId id) { return memory[id]; }
+  const Place& place(SlotId id) const { return std::as_const(memory)[id]; }
   /// A weight was written anew, not by an update.
   void weight_loaded(SlotId id) {
     guard.weight_loaded(id);
@@ -73,8 +75,9 @@ class Runnable {
 
 using Runnables = std::vector<std::unique_ptr<Runnable>>;
 
-/// Runs steps one after the other on every thread that calls it. At the end the first thread may be ahead.
-void run_steps(const Runnables& steps, Context& context, ThreadPart part);
+/// Runs steps one after the other on every thread that calls it. Whether the first of them may still be at
+/// work on what the others read.
+bool run_steps(const Runnables& steps, Context& context, ThreadPart part);
 
 std::unique_ptr<Runnable> make_runnable(const Step& step, Context& context);
 Runnables make_runnables(const std::vector<Step>& steps, Context& context);
