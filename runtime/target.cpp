@@ -105,8 +105,8 @@ double measured_barrier(int cores, double usual) {
   if (cores < 2) return usual;
   ThreadTeam team(cores);
   const std::vector<double> ns = sorted_ns(rounds, [&] {
-    team.run([&](ThreadPart) {
-      for (int i = 0; i < barriers; ++i) team.barrier();
+    team.run([&](ThreadPart part) {
+      for (int i = 0; i < barriers; ++i) team.barrier(part);
     });
   });
   return ns.front() / barriers < longest ? rounded(std::max(ns.front() / barriers, 1.0)) : usual;

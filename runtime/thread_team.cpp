@@ -29,6 +29,7 @@ void wait_while(const std::atomic<T>& value, T old) {
 ThreadTeam::ThreadTeam(int threads, bool only_if_faster)
     : only_if_faster_(only_if_faster), errors_(static_cast<std::size_t>(threads)) {
   if (threads < 1) internal_error("a team of {} threads", threads);
+  arrivals_ = std::make_unique<Arrivals[]>(static_cast<std::size_t>(threads));
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
@@ -44,7 +45,8 @@ void ThreadTeam::run(const std::function<void(ThreadPart)>& body) {
   for (std::exception_ptr& error : errors_) error = nullptr;
   failed_.store(0, std::memory_order_relaxed);
   finished_.store(0, std::memory_order_relaxed);
-  waiting_.store(0, std::memory_order_relaxed);
+  for (int i = 0; i < size(); ++i)
+    arrivals_[static_cast<std::size_t>(i)].count.store(0, std::memory_order_relaxed);
   runs_.fetch_add(1, std::memory_order_release);
   runs_.notify_all();
   take_part({0, size()});
@@ -74,27 +76,35 @@ void ThreadTeam::take_part(ThreadPart part) {
     const FlushToZero mode;
     (*body_)(part);
   } catch (const Abandoned&) {
-    return;
+    leave(part);
   } catch (...) {
     errors_[static_cast<std::size_t>(part.index)] = std::current_exception();
     failed_.fetch_add(1, std::memory_order_release);
-    // Whoever waits, or comes to wait, is let go.
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
+    leave(part);
   }
 }
 
-void ThreadTeam::barrier() {
+/// Whoever waits for this thread, or comes to wait, is let go.
+void ThreadTeam::leave(ThreadPart part) {
+  std::atomic<std::uint32_t>& own = arrivals_[static_cast<std::size_t>(part.index)].count;
+  constexpr std::uint32_t many = 1u << 30;
+  own.fetch_add(many, std::memory_order_release);
+  own.notify_all();
+}
+
+void ThreadTeam::barrier(ThreadPart part) {
   const int n = size();
   if (n == 1) return;
-  const std::uint32_t generation = generation_.load(std::memory_order_acquire);
-  if (failed_.load(std::memory_order_acquire) > 0) throw Abandoned();
-  if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == n) {
-    waiting_.store(0, std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
-  } else {
-    wait_while(generation_, generation);
+  std::atomic<std::uint32_t>& own = arrivals_[static_cast<std::size_t>(part.index)].count;
+  const std::uint32_t arrived = own.load(std::memory_order_relaxed) + 1;
+  own.store(arrived, std::memory_order_release);
+  own.notify_all();
+  for (int i = 0; i < n; ++i) {
+    const std::atomic<std::uint32_t>& other = arrivals_[static_cast<std::size_t>(i)].count;
+    // Counts may wrap around; another one is behind by few or ahead.
+    for (std::uint32_t seen = other.load(std::memory_order_acquire);
+         static_cast<std::int32_t>(seen - arrived) < 0; seen = other.load(std::memory_order_acquire))
+      wait_while(other, seen);
   }
   if (failed_.load(std::memory_order_acquire) > 0) throw Abandoned();
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -35,23 +36,30 @@ class ThreadTeam {
   /// thread's exception goes to the caller. Not for use by two threads at once, nor from within a body.
   void run(const std::function<void(ThreadPart)>& body);
 
-  /// Waits until every thread of the run is here. Throws on all if one of them has thrown.
-  void barrier();
+  /// Waits until every thread of the run is here; `part` is the caller's. Throws on all if one of them has
+  /// thrown.
+  void barrier(ThreadPart part);
 
  private:
   void work(int index);
   void take_part(ThreadPart part);
+  void leave(ThreadPart part);
+
+  /// The barriers that a thread has come to: it writes no line but its own, so that two threads meet in the
+  /// time that a line takes from one core to the other.
+  struct alignas(64) Arrivals {
+    std::atomic<std::uint32_t> count{0};
+  };
 
   bool only_if_faster_;
   std::vector<std::thread> workers_;
   const std::function<void(ThreadPart)>* body_ = nullptr;
   std::vector<std::exception_ptr> errors_;  // of each thread's last run
+  std::unique_ptr<Arrivals[]> arrivals_;    // of each thread, in the run
   std::atomic<std::uint32_t> runs_{0};      // started so far; workers sleep on it
   std::atomic<bool> stopping_{false};
-  alignas(64) std::atomic<std::uint32_t> generation_{0};  // of the barrier
-  alignas(64) std::atomic<int> waiting_{0};
-  std::atomic<int> failed_{0};    // threads of the run that threw
-  std::atomic<int> finished_{0};  // workers done with the run
+  std::atomic<int> failed_{0};                // threads of the run that threw
+  alignas(64) std::atomic<int> finished_{0};  // workers done with the run
 };
 
 }  // namespace relaxon

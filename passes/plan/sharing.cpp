@@ -46,6 +46,16 @@ bool only_counts(const Plan& plan, const Step& loop) {
 
 }  // namespace
 
+namespace {
+
+/// Values with a batch axis.
+bool has_panels(Storage s) {
+  return holds_fields(s) || s == Storage::signs || s == Storage::pair || s == Storage::bytes ||
+         s == Storage::reals;
+}
+
+}  // namespace
+
 Threads way_to_share(const Plan& plan, const Step& step) {
   const auto lies = [&](const std::vector<SlotId>& slots, Storage storage) {
     return plan.slot(slots.at(0)).storage == storage;
@@ -55,7 +65,9 @@ Threads way_to_share(const Plan& plan, const Step& step) {
     case Kernel::advance:
     case Kernel::follow: return is_dense_message(plan, step) ? Threads::senders : Threads::columns;
     case Kernel::update: return lies(step.inputs, Storage::dense) ? Threads::senders : Threads::columns;
-    case Kernel::zero: return lies(step.outputs, Storage::partial_rows) ? Threads::senders : Threads::one;
+    case Kernel::zero:
+      if (lies(step.outputs, Storage::partial_rows)) return Threads::senders;
+      return has_panels(plan.slot(step.outputs.at(0)).storage) ? Threads::columns : Threads::one;
     case Kernel::gather:
       return holds_fields(plan.slot(step.outputs.at(0)).storage) ? Threads::columns : Threads::one;
     case Kernel::real:

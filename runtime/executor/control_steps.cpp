@@ -43,7 +43,7 @@ class Loop final : public Runnable {
     } else if (kernel_ == Kernel::loop && c.team.only_if_faster()) {
       iterate_as_pays(c, part, begin, end);
     } else {
-      c.team.barrier();
+      c.team.barrier(part);
       iterate(c, part, begin, end);
     }
     if (part.first()) c.frame.loops.pop_back();
@@ -58,9 +58,9 @@ class Loop final : public Runnable {
   void iterate(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
     for (std::int32_t i = begin; i < end; ++i) {
       if (part.first()) begin_iteration(c, i);
-      if (run_steps(body_, c, part)) c.team.barrier();
+      if (run_steps(body_, c, part)) c.team.barrier(part);
       end_iteration(c, part, i % 2);
-      if (part.count > 1) c.team.barrier();
+      if (part.count > 1) c.team.barrier(part);
       if (!watched_.empty() && !moved(part.count, i % 2)) break;
     }
   }
@@ -68,7 +68,7 @@ class Loop final : public Runnable {
   /// The first thread takes the time and says how it goes on.
   void iterate_as_pays(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
     if (part.first() && begin < end) stretch_[0] = pace_.next(end - begin);
-    c.team.barrier();
+    c.team.barrier(part);
     for (std::int32_t k = 0; begin < end; ++k) {
       const Pace::Stretch stretch = stretch_[k % 2];
       const std::int32_t stop = begin + stretch.iterations;
@@ -81,7 +81,7 @@ class Loop final : public Runnable {
         pace_.took(stretch, taken.count());
         if (begin < end) stretch_[(k + 1) % 2] = pace_.next(end - begin);
       }
-      c.team.barrier();
+      c.team.barrier(part);
     }
   }
 
@@ -118,7 +118,7 @@ class Loop final : public Runnable {
   /// something moved that the loop waits for.
   void end_iteration(Context& c, ThreadPart part, int parity) {
     if (c.statistics && kernel_ == Kernel::scan && part.first()) count(c);
-    if (c.statistics && part.count > 1) c.team.barrier();
+    if (c.statistics && part.count > 1) c.team.barrier(part);
     if (!watched_.empty()) moved_[static_cast<std::size_t>(2 * part.index + parity)] = changed(c, part);
     for (std::size_t k = 0; k < carries_.size(); ++k) write(c, yielded_[k], carries_[k], part);
   }
@@ -132,25 +132,6 @@ class Loop final : public Runnable {
     return false;
   }
 
-  /// Calls visit(first byte, bytes) for the stretches of a place that are a part's: of bit planes what its
-  /// own steps have written.
-  template <class Visit>
-  static void for_each_stretch(const Context& c, const Place& place, ThreadPart part, Visit visit) {
-    const std::size_t all = place.bytes(c.frame);
-    const Storage storage = place.slot->storage;
-    if (part.count == 1 || (storage != Storage::signs && storage != Storage::pair)) {
-      const auto from = [&](int index) {
-        return all * static_cast<std::size_t>(index) / static_cast<std::size_t>(part.count);
-      };
-      return visit(from(part.index), from(part.index + 1) - from(part.index));
-    }
-    const Units units = units_of(place.units, part);
-    for (std::int64_t plane = 0; plane < 2 * c.frame.panels; ++plane) {
-      visit(static_cast<std::size_t>(plane * units.count + units.begin) * sizeof(Mask),
-            static_cast<std::size_t>(units.end - units.begin) * sizeof(Mask));
-    }
-  }
-
   void write(Context& c, SlotId from, SlotId to, ThreadPart part) {
     if (from == to) return;
     Place& target = c.place(to);
@@ -161,7 +142,7 @@ class Loop final : public Runnable {
       std::memcpy(tensor.raw(), source.tensor->raw(), source.tensor->bytes());
       return;
     }
-    for_each_stretch(c, target, part, [&](std::size_t at, std::size_t bytes) {
+    for_each_stretch(target, c.frame, part, [&](std::size_t at, std::size_t bytes) {
       std::memcpy(target.data + at, source.data + at, bytes);
     });
     const bool weight = target.slot->storage == Storage::dense || target.slot->storage == Storage::columns;
@@ -197,7 +178,7 @@ class Loop final : public Runnable {
       const Place& before = c.place(carries_[static_cast<std::size_t>(k)]);
       const Place& after = c.place(yielded_[static_cast<std::size_t>(k)]);
       if (before.data == after.data || before.slot->storage == Storage::tensor) return true;
-      for_each_stretch(c, before, part, [&](std::size_t at, std::size_t bytes) {
+      for_each_stretch(before, c.frame, part, [&](std::size_t at, std::size_t bytes) {
         any = any || std::memcmp(before.data + at, after.data + at, bytes) != 0;
       });
     }
@@ -288,11 +269,11 @@ bool run_steps(const Runnables& steps, Context& c, ThreadPart part) {
       continue;
     }
     const StepTimer timer(*step, c, part);
-    if (first_is_ahead) c.team.barrier();
+    if (first_is_ahead) c.team.barrier(part);
     step->run(c, part);
     first_is_ahead = false;
     if (sharing == Sharing::team) continue;
-    c.team.barrier();
+    c.team.barrier(part);
     if (step->finishes()) {
       if (part.first()) step->finish(c);
       first_is_ahead = true;

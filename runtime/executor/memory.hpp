@@ -141,6 +141,40 @@ struct Place {
   std::shared_ptr<Tensor> owned_;
 };
 
+/// Calls visit(first byte, bytes) for the stretches of a place that hold a part's units, of values with a
+/// batch axis; other places are cut into even parts.
+template <class Visit>
+void for_each_stretch(const Place& place, const Frame& frame, ThreadPart part, Visit visit) {
+  const std::size_t all = place.bytes(frame);
+  if (part.count == 1) return visit(std::size_t{0}, all);
+  const Units units = units_of(place.units, part);
+  const bool last = units.end == units.count;
+  // So many stretches of so many units each.
+  const auto cut = [&](std::int64_t stretches, std::int64_t length) {
+    if (stretches == 0) return;
+    const std::size_t each = all / static_cast<std::size_t>(stretches);
+    const std::size_t unit = each / static_cast<std::size_t>(length);
+    const auto begin = static_cast<std::size_t>(units.begin) * unit;
+    const std::size_t end = last ? each : static_cast<std::size_t>(units.end) * unit;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(stretches); ++i)
+      visit(i * each + begin, end - begin);
+  };
+  switch (place.slot->storage) {
+    case Storage::signs:
+    case Storage::pair: return cut(2 * frame.panels, place.units);
+    case Storage::bytes:
+    case Storage::reals:
+    case Storage::fields: return cut(frame.panels, place.units);
+    case Storage::field_rows:
+    case Storage::partial_rows: return cut(place.shares * frame.panels * lanes, row_stride(place.units));
+    default: break;
+  }
+  const auto from = [&](int index) {
+    return all * static_cast<std::size_t>(index) / static_cast<std::size_t>(part.count);
+  };
+  visit(from(part.index), from(part.index + 1) - from(part.index));
+}
+
 /// All slots of a plan, in one arena: slots whose live ranges don't meet share memory.
 class Memory {
  public:

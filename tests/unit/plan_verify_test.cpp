@@ -193,8 +193,9 @@ TEST_CASE("choices of a plan are legal", "[plan][verify]") {
         "plan p: step 7 (%r = follow): whole from 5; expected 0 to 4");
   CHECK(error_with("%t = sign(%r) {sign}", "%t = sign(%r) {sign} whole from 3") ==
         "plan p: step 6 (%t = sign): whole from 3; expected it of follow alone");
-  CHECK(error_with("%r = zero()", "%r = zero() threads columns") ==
-        "plan p: step 4 (%r = zero): threads can't share it by columns");
+  CHECK(error_with("%W = load(%w)", "%W = load(%w) threads columns") ==
+        "plan p: step 2 (%W = load): threads can't share it by columns");
+  CHECK(error_with("%r = zero()", "%r = zero() threads columns") == "no error");
   CHECK(error_with("until unchanged(%s)", "until unchanged(%s) threads samples") ==
         "plan p: step 5 (%s, %r = scan): threads can't share it by samples");
   CHECK(error_with("%t = sign(%r) {sign}", "%t = sign(%r) {sign} threads columns") == "no error");

@@ -35,9 +35,9 @@ TEST_CASE("behind a barrier all see what each wrote before it", "[threads]") {
     const auto own = static_cast<std::size_t>(part.index);
     for (int round = 1; round <= rounds; ++round) {
       values[own] = round;
-      team.barrier();
+      team.barrier(part);
       for (const int value : values) wrong[own] += value != round;
-      team.barrier();
+      team.barrier(part);
     }
   });
   CHECK(wrong == std::vector<int>(size, 0));
@@ -50,13 +50,13 @@ TEST_CASE("an exception on any thread ends the run and reaches the caller", "[th
     CHECK_THROWS_WITH(team.run([&](ThreadPart part) {
       for (int step = 0; step < 100; ++step) {
         if (part.index == failing && step == 50) throw std::runtime_error("step 50");
-        team.barrier();
+        team.barrier(part);
       }
     }),
                       "step 50");
     int done = 0;
     team.run([&](ThreadPart part) {
-      team.barrier();
+      team.barrier(part);
       if (part.first()) done = 1;
     });
     CHECK(done == 1);
@@ -65,6 +65,20 @@ TEST_CASE("an exception on any thread ends the run and reaches the caller", "[th
     throw std::runtime_error(std::string("thread ") + char('0' + part.index));
   }),
                     "thread 0");
+}
+
+TEST_CASE("threads that fail just behind a barrier leave nobody waiting", "[threads]") {
+  ThreadTeam team(4);
+  for (int round = 0; round < 300; ++round) {
+    const int failing = round % 4, at = round % 7;
+    CHECK_THROWS_WITH(team.run([&](ThreadPart part) {
+      for (int step = 0; step < 20; ++step) {
+        team.barrier(part);
+        if (part.index == failing && step == at) throw std::runtime_error("behind a barrier");
+      }
+    }),
+                      "behind a barrier");
+  }
 }
 
 TEST_CASE("parts cover all units and meet at multiples of the block", "[threads]") {
