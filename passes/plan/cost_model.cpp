@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "passes/plan/followed_samples.hpp"
 #include "passes/plan/kept_weights.hpp"
 #include "passes/plan/partial_rows.hpp"
 
@@ -69,7 +70,9 @@ class StepTime {
         if (step_.kept) return 0;
         return entries(0) * std::max(4 / weight_rate(), 8 / (0.8 * target_.l2_rate));
       case Kernel::exact: return whole(1);
-      case Kernel::real: return real();
+      case Kernel::real:
+        if (followed_senders(step_).index < 0) return real();
+        return comparison() + rates.moving * (real() + 2 * comparison());
       case Kernel::advance:
       case Kernel::follow: return carried(rates);
       case Kernel::to_fields:
@@ -104,6 +107,12 @@ class StepTime {
       return 1.0 / threads;
     const double blocks = std::ceil(static_cast<double>(units()) / unit_block);
     return std::ceil(blocks / threads) / blocks;
+  }
+
+  /// A real-valued message's senders beside those of the message before.
+  double comparison() const {
+    const double bytes = 8 * senders(1) * lanes_;
+    return bytes / std::min(target_.l2_rate, target_.rate(bytes));
   }
 
   /// What reading the other threads' part of a field adds, shared as well.
@@ -407,6 +416,8 @@ double CostModel::shared_us(const Step& step, const StepRates& rates, int thread
           barriers * target_.barrier) /
          1000;
 }
+
+double CostModel::comparison_us(const Step& step) const { return StepTime(*this, step).comparison() / 1000; }
 
 CostModel::Follow CostModel::follow(const Step& step) const {
   Follow f = StepTime(*this, step).follow();

@@ -25,6 +25,7 @@ struct StepRates {
   double changed = 0;        // advance, the other runs of follow: the share of a sample's senders that differ
   double panel_changed = 0;  // of a panel's senders: that differ in some sample
   double erring = 0.5;       // update: the share of receivers with an error in the batch
+  double moving = 1;         // real, where it follows samples: the share of them whose senders differ
 };
 
 /// Rates of a network that has learned for some time, by the steps in the order they are printed. The first
@@ -44,6 +45,9 @@ class CostModel {
   double run_us(const Step& step, const StepRates& rates) const;
   /// The same where a team shares the step by columns, the barrier after it included.
   double shared_us(const Step& step, const StepRates& rates, int threads) const;
+
+  /// Looking in a `real` step for samples whose senders differ from those of the message before.
+  double comparison_us(const Step& step) const;
 
   /// The two ways of a follow.
   struct Follow {

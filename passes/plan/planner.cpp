@@ -9,6 +9,7 @@
 #include "passes/analysis/message_of.hpp"
 #include "passes/plan/cost_model.hpp"
 #include "passes/plan/field_layout.hpp"
+#include "passes/plan/followed_samples.hpp"
 #include "passes/plan/kept_weights.hpp"
 #include "passes/plan/kernel_choice.hpp"
 #include "passes/plan/liveness.hpp"
@@ -38,6 +39,7 @@ class Planner {
                                                                     "result of the graph", plan_.steps)});
     }
     keep_fixed_weights(plan_);
+    follow_samples(plan_, CostModel(plan_, sizes_of(plan_, options_), options_.target));
     assign_live_ranges(plan_);
     const CostModel model(plan_, sizes_of(plan_, options_), options_.target);
     choose_whole(model, plan_.steps);

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
+#include "passes/plan/followed_samples.hpp"
 #include "passes/plan/kept_weights.hpp"
 
 namespace relaxon {
@@ -138,7 +139,9 @@ Signature signature_of(const Plan& plan, const Step& step) {
     case Kernel::gather_index: return {{tensor, tensor}, {tensor}};
     case Kernel::gather: return {{tensor, tensor}, {panels}};
     case Kernel::exact: return {{signs, fixed_weights}, {message_layout(step, storage(plan, step, 1))}};
-    case Kernel::real: return {{senders, weights}, {reals}};
+    case Kernel::real:
+      if (followed_senders(step).index >= 0) return {{reals, weights}, {reals, reals}};
+      return {{senders, weights}, {reals}};
     case Kernel::to_fields: return {{reals}, {by_lane}};
     case Kernel::to_reals: return {{whole_fields}, {reals}};
     case Kernel::affine: return {{senders, tensor, tensor}, {reals}};

@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "ir/op_info.hpp"
+#include "passes/plan/followed_samples.hpp"
 #include "passes/plan/kept_weights.hpp"
 #include "passes/plan/partial_rows.hpp"
 #include "passes/plan/sharing.hpp"
@@ -223,8 +224,11 @@ class Verifier {
       case Kernel::quantise:
       case Kernel::subtract:
       case Kernel::apply: return check_dims();
-      case Kernel::exact:
-      case Kernel::real: return check_connection(in[0], in[1], s.outputs[0]);
+      case Kernel::real:
+        if (const SlotId seen = followed_senders(s); seen.index >= 0)
+          check_connection(seen, in[1], s.outputs[0]);
+        return check_connection(in[0], in[1], s.outputs[0]);
+      case Kernel::exact: return check_connection(in[0], in[1], s.outputs[0]);
       case Kernel::advance:
       case Kernel::follow:
         check_connection(in[1], in[3], in[0]);

@@ -1,4 +1,5 @@
 // Messages by generated functions.
+#include "runtime/executor/followed_samples.hpp"
 #include "runtime/executor/generated_step.hpp"
 
 namespace relaxon::executor {
@@ -65,21 +66,40 @@ void* second_plane(const Context& c, const Place& x) {
 
 class RealStep : public GeneratedStep {
  public:
-  using GeneratedStep::GeneratedStep;
+  RealStep(const Step& step, Function function, std::unique_ptr<Runnable> table)
+      : GeneratedStep(step, function, std::move(table)), followed_(step) {}
   /// The table's step waits for numbers that aren't made here.
   Sharing sharing() const override {
+    if (followed_.follows()) return table_->sharing();
     return table_->sharing() == Sharing::team ? Sharing::parts : table_->sharing();
   }
+  bool call(Context& c, ThreadPart part) override {
+    const Units units = units_of(c.place(inputs_[1]).receivers, part);
+    const auto compute = [&](const void* x, void* minus, std::int64_t batch, float* h) {
+      function_(operands(c, pointer(x), minus, h).data(), batch, units.begin, units.end);
+    };
+    const Place& x = c.place(inputs_[0]);
+    if (followed_.follows()) {
+      followed_.run(c, part, [&](const float* numbers, std::int64_t panels, float* h) {
+        compute(numbers, nullptr, panels * lanes, h);
+      });
+    } else {
+      compute(x.data, second_plane(c, x), c.frame.batch, c.place(outputs_[0]).as<float>());
+    }
+    return true;
+  }
+
+ private:
+  virtual Operands operands(const Context& c, void* x, void* minus, float* h) = 0;
+
+  FollowedSamples followed_;
 };
 
 class RealDenseStep final : public RealStep {
  public:
   using RealStep::RealStep;
-  bool call(Context& c, ThreadPart part) override {
-    const Place& x = c.place(inputs_[0]);
-    const Place& w = c.place(inputs_[1]);
-    invoke(c, {w.data, x.data, second_plane(c, x), c.place(outputs_[0]).data}, units_of(w.receivers, part));
-    return true;
+  Operands operands(const Context& c, void* x, void* minus, float* h) override {
+    return {c.place(inputs_[1]).data, x, minus, h};
   }
 };
 
@@ -101,15 +121,16 @@ class RealSparseStep final : public RealStep {
                  const jit::RealSparse& operation)
       : RealStep(step, function, std::move(table)), stream_(operation.stream()) {}
 
-  bool call(Context& c, ThreadPart part) override {
-    const Place& x = c.place(inputs_[0]);
+  Operands operands(const Context& c, void* x, void* minus, float* h) override {
     const Place& w = c.place(inputs_[1]);
     const ColumnIndex& index = *w.index;
-    invoke(c,
-           {w.data, pointer(index.offsets.data()), stream_.data(index, c.isa), pointer(index.order.data()),
-            x.data, second_plane(c, x), c.place(outputs_[0]).data},
-           units_of(w.receivers, part));
-    return true;
+    return {w.data,
+            pointer(index.offsets.data()),
+            stream_.data(index, c.isa),
+            pointer(index.order.data()),
+            x,
+            minus,
+            h};
   }
 
  private:

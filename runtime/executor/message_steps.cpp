@@ -3,6 +3,7 @@
 
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
+#include "runtime/executor/followed_samples.hpp"
 #include "runtime/executor/step.hpp"
 #include "runtime/weight_errors.hpp"
 
@@ -197,7 +198,7 @@ class RealSender {
 class Real final : public SharedStep {
  public:
   explicit Real(const Step& step)
-      : SharedStep(step), x_(step.inputs[0]), w_(step.inputs[1]), h_(step.outputs[0]) {}
+      : SharedStep(step), x_(step.inputs[0]), w_(step.inputs[1]), h_(step.outputs[0]), followed_(step) {}
 
   /// With numbers to make, all threads wait for them.
   Sharing sharing() const override {
@@ -209,26 +210,34 @@ class Real final : public SharedStep {
     const Place& weight = c.place(w_);
     const Place& to = c.place(h_);
     const Frame& f = c.frame;
+    if (followed_.follows()) {
+      return followed_.run(
+          c, part, [&](const float* x, std::int64_t panels, float* h) { compute(c, part, x, panels, h); });
+    }
     const bool bytes = weight.index && from.slot->storage == Storage::bytes;
     if (!bytes && part.first()) numbers_ = sender_.numbers(c, from);
     if (part.count > 1) c.team.barrier(part);
     if (bytes) {
       c.kernels.byte_sparse(part_of(weight.index->weight(weight.as<const float>()), part),
                             from.as<std::uint8_t>(), f.panels, to.as<float>());
-    } else if (weight.index) {
-      c.kernels.real_sparse(part_of(weight.index->weight(weight.as<const float>()), part), numbers_, f.panels,
-                            to.as<float>());
     } else {
-      const DenseWeight<float> d = weight.dense();
-      c.kernels.real_dense(
-          part_of(DenseWeight<const float>{d.entries, d.senders, d.receivers, d.stride}, part), numbers_,
-          f.panels, to.as<float>());
+      compute(c, part, numbers_, f.panels, to.as<float>());
     }
     if (from.slot->type.elem == Elem::u8) scale(c, to, units_of(to.units, part), from.slot->type.scale);
     if (part.count > 1) c.team.barrier(part);
   }
 
  private:
+  void compute(Context& c, ThreadPart part, const float* x, std::int64_t panels, float* h) const {
+    const Place& weight = c.place(w_);
+    if (weight.index)
+      return c.kernels.real_sparse(part_of(weight.index->weight(weight.as<const float>()), part), x, panels,
+                                   h);
+    const DenseWeight<float> d = weight.dense();
+    c.kernels.real_dense(part_of(DenseWeight<const float>{d.entries, d.senders, d.receivers, d.stride}, part),
+                         x, panels, h);
+  }
+
   static void scale(Context& c, const Place& to, Units units, float factor) {
     for (std::int64_t p = 0; p < c.frame.panels; ++p) {
       c.kernels.scale(to.as<float>() + (p * to.units + units.begin) * lanes,
@@ -237,6 +246,7 @@ class Real final : public SharedStep {
   }
 
   SlotId x_, w_, h_;
+  FollowedSamples followed_;
   RealSender sender_;
   const float* numbers_ = nullptr;
 };

@@ -248,6 +248,8 @@ struct KernelTable {
                            std::int64_t panels, std::int64_t* h);
   /// Whether every active lane of every unit is +1 or -1.
   bool (*all_signs)(SignsIn x, std::int64_t units, std::int64_t batch);
+  /// Samples of a panel in which any of `units` numbers differs, bit for bit: [unit][lane].
+  Mask (*differing_samples)(const float* a, const float* b, std::int64_t units);
   /// How the first n masks of two states differ.
   Changes (*count_changes)(SignsIn from, SignsIn to, std::int64_t n);
   /// q of real-valued messages. Returns the first index in x of an active lane that doesn't fit int32 (below

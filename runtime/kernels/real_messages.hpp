@@ -8,6 +8,17 @@
 namespace relaxon {
 namespace {
 
+inline Mask differing_samples(const float* a, const float* b, std::int64_t units) {
+  unsigned differ = 0;
+  for (std::int64_t lane = 0; lane < lanes; lane += words) {
+    Words any{};
+    for (std::int64_t i = lane; i < units * lanes; i += lanes)
+      any = any | (load<std::uint32_t>(a + i) ^ load<std::uint32_t>(b + i));
+    for (int word = 0; word < words; ++word) differ |= static_cast<unsigned>(any[word] != 0) << (lane + word);
+  }
+  return static_cast<Mask>(differ);
+}
+
 template <std::size_t... r>
 [[gnu::always_inline]] inline void real_tile(DenseWeight<const float> w, const float* entries, const float* x,
                                              std::int64_t receivers, float* acc, std::index_sequence<r...>) {

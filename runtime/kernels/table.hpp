@@ -39,6 +39,7 @@ constexpr KernelTable table_of_this_source() {
       .advance_sparse32 = advance_sparse<std::int32_t>,
       .advance_sparse64 = advance_sparse<std::int64_t>,
       .all_signs = all_signs,
+      .differing_samples = differing_samples,
       .count_changes = count_changes,
       .to_fields32 = to_fields<std::int32_t>,
       .to_fields64 = to_fields<std::int64_t>,

@@ -231,6 +231,25 @@ TEMPLATE_TEST_CASE("parts of exact messages are the same bits, and nothing else 
   }
 }
 
+TEST_CASE("samples differ where a bit of theirs does", "[kernels]") {
+  for (const Isa isa : available_isas()) {
+    Draw draw(41);
+    for (const std::int64_t units : {1, 3, 40}) {
+      INFO(name_of(isa) << ", " << units << " units");
+      std::vector<float> a = draw.reals(static_cast<std::size_t>(units * lanes)), b = a;
+      CHECK(kernels(isa).differing_samples(a.data(), b.data(), units) == 0);
+      Mask expected = 0;
+      for (const int lane : {0, 6, 15}) {
+        float& x = b[static_cast<std::size_t>(draw.between(0, units - 1) * lanes + lane)];
+        x = lane == 6 ? std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) ^ 1u) : -x - 1;
+        expected = static_cast<Mask>(expected | 1u << lane);
+        CHECK(kernels(isa).differing_samples(a.data(), b.data(), units) == expected);
+        CHECK(kernels(isa).differing_samples(b.data(), a.data(), units) == expected);
+      }
+    }
+  }
+}
+
 Panels<float> random_reals(Draw& draw, std::int64_t batch, std::int64_t units, float garbage) {
   Panels<float> x(batch, units, garbage);
   for (std::int64_t b = 0; b < batch; ++b) {
