@@ -7,8 +7,18 @@
 namespace relaxon::executor {
 namespace {
 
-/// Where sample b's number of unit 0 lies among panels of so many units.
-std::int64_t first_of(std::int64_t b, std::int64_t units) { return b / lanes * units * lanes + b % lanes; }
+/// Where a sample's numbers lie: `step` apart.
+struct Numbers {
+  std::int64_t first, step;
+};
+Numbers in_panels(std::int64_t sample, std::int64_t units) {
+  return {sample / lanes * units * lanes + sample % lanes, lanes};
+}
+
+/// As many floats at least.
+void make_room(std::vector<float>& floats, std::int64_t count) {
+  if (static_cast<std::int64_t>(floats.size()) < count) floats.resize(static_cast<std::size_t>(count));
+}
 
 }  // namespace
 
@@ -17,10 +27,11 @@ FollowedSamples::FollowedSamples(const Step& step)
 
 void FollowedSamples::prepare(Context& c) {
   moved_.clear();
+  rows_ = !c.place(w_).index;
   all_ = !is_known(c);
   if (!all_) {
     find_moved(c);
-    all_ = panels_of(count()) == c.frame.panels;
+    all_ = rows_ ? count() * 8 > c.frame.batch * 7 : panels_of(count()) == c.frame.panels;
   }
   if (!all_) return pack(c);
   const Place& x = c.place(x_);
@@ -50,25 +61,32 @@ void FollowedSamples::pack(Context& c) {
   const Place& x = c.place(x_);
   const float* from = x.as<float>();
   float* seen = c.place(seen_).as<float>();
-  const auto floats = [&](std::int64_t units) {
-    return static_cast<std::size_t>(panels_of(count()) * units * lanes);
-  };
-  if (senders_.size() < floats(x.units)) senders_.resize(floats(x.units));
-  if (messages_.size() < floats(c.place(h_).units)) messages_.resize(floats(c.place(h_).units));
+  make_room(senders_, panels_of(count()) * lanes * x.units);
+  make_room(messages_, panels_of(count()) * lanes * row_stride(c.place(h_).units));
   for (std::int64_t i = 0; i < count(); ++i) {
-    const std::int64_t at = first_of(moved_[static_cast<std::size_t>(i)], x.units);
-    float* to = senders_.data() + first_of(i, x.units);
-    for (std::int64_t j = 0; j < x.units * lanes; j += lanes) to[j] = seen[at + j] = from[at + j];
+    const Numbers own = in_panels(moved_[static_cast<std::size_t>(i)], x.units);
+    const Numbers packed = rows_ ? Numbers{i * x.units, 1} : in_panels(i, x.units);
+    float* to = senders_.data() + packed.first;
+    for (std::int64_t j = 0; j < x.units; ++j)
+      to[j * packed.step] = seen[own.first + j * own.step] = from[own.first + j * own.step];
   }
+}
+
+void FollowedSamples::compute_rows(Context& c, ThreadPart part) {
+  const DenseWeight<float> w = c.place(w_).dense();
+  const DenseWeight<const float> weight{w.entries, w.senders, w.receivers, w.stride};
+  c.kernels.real_rows(part_of(weight, part), senders_.data(), count(), messages_.data());
 }
 
 void FollowedSamples::unpack(Context& c, ThreadPart part) {
   const Place& h = c.place(h_);
   const Units units = units_of(h.units, part);
   for (std::int64_t i = 0; i < count(); ++i) {
-    const float* from = messages_.data() + first_of(i, h.units);
-    float* to = h.as<float>() + first_of(moved_[static_cast<std::size_t>(i)], h.units);
-    for (std::int64_t k = units.begin * lanes; k < units.end * lanes; k += lanes) to[k] = from[k];
+    const Numbers packed = rows_ ? Numbers{i * row_stride(h.units), 1} : in_panels(i, h.units);
+    const Numbers own = in_panels(moved_[static_cast<std::size_t>(i)], h.units);
+    for (std::int64_t k = units.begin; k < units.end; ++k)
+      h.as<float>()[own.first + k * own.step] =
+          messages_[static_cast<std::size_t>(packed.first + k * packed.step)];
   }
 }
 

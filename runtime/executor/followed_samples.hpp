@@ -25,7 +25,11 @@ class FollowedSamples {
     if (all_) {
       compute(c.place(x_).as<const float>(), c.frame.panels, c.place(h_).as<float>());
     } else if (!moved_.empty()) {
-      compute(static_cast<const float*>(senders_.data()), panels_of(count()), messages_.data());
+      if (rows_) {
+        compute_rows(c, part);
+      } else {
+        compute(static_cast<const float*>(senders_.data()), panels_of(count()), messages_.data());
+      }
       unpack(c, part);
     }
     if (part.count > 1) c.team.barrier(part);
@@ -37,12 +41,14 @@ class FollowedSamples {
   bool is_known(const Context& c) const;
   void find_moved(const Context& c);
   void pack(Context& c);
+  void compute_rows(Context& c, ThreadPart part);
   void unpack(Context& c, ThreadPart part);
 
   SlotId x_, w_, h_, seen_;
+  bool rows_ = false;  // the weight is dense: samples that moved are computed by sample, not as panels
   bool all_ = true;
   std::vector<std::int64_t> moved_;        // samples
-  std::vector<float> senders_, messages_;  // theirs, as panels
+  std::vector<float> senders_, messages_;  // theirs
   // What the message in its slot is of.
   std::uint64_t run_ = 0, version_ = 0;
   std::int64_t panels_ = 0;

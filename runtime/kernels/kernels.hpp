@@ -238,6 +238,8 @@ struct KernelTable {
   void (*exact_sparse64)(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int64_t* h);
   /// acc = fma(x_j, W_jk, acc) from +0, j ascending; x and acc are [panel][unit][lane].
   void (*real_dense)(DenseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
+  /// The same by sample: x is [sample][sender], h [sample][receiver], rows of h `stride` apart.
+  void (*real_rows)(DenseWeight<const float> w, const float* x, std::int64_t samples, float* h);
   void (*real_sparse)(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
   /// The same of bytes, as the numbers 0 to 255.
   void (*byte_sparse)(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels, float* acc);

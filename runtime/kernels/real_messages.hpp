@@ -50,6 +50,47 @@ void real_dense(DenseWeight<const float> w, const float* x, std::int64_t panels,
   for (; k < w.end; k += tile / 4) real_column_tile<tile / 4>(w, k, x, panels, acc);
 }
 
+/// The sums of some samples into some registers of receivers; `entries` points at these in the first row.
+template <std::size_t... s, std::size_t... r>
+[[gnu::always_inline]] inline void sample_tile(const float* entries, std::int64_t stride, const float* x,
+                                               std::int64_t senders, float* h, std::index_sequence<s...>,
+                                               std::index_sequence<r...>) {
+  Floats sum[sizeof...(s)][sizeof...(r)] = {};
+  for (std::int64_t j = 0; j < senders; ++j, entries += stride) {
+    const Floats row[] = {load<float>(entries + static_cast<std::int64_t>(r) * words)...};
+    const auto add = [&](Floats(&own)[sizeof...(r)], Floats value) __attribute__((always_inline)) {
+      ((own[r] = fma(value, row[r], own[r])), ...);
+    };
+    (add(sum[s], broadcast<float>(x[static_cast<std::int64_t>(s) * senders + j])), ...);
+  }
+  const auto finish = [&](const Floats(&own)[sizeof...(r)], float* to) __attribute__((always_inline)) {
+    (store(to + static_cast<std::int64_t>(r) * words, own[r]), ...);
+  };
+  (finish(sum[s], h + static_cast<std::int64_t>(s) * stride), ...);
+}
+
+/// As many samples at once as leave registers for a row.
+template <std::size_t registers>
+void sample_tiles(DenseWeight<const float> w, std::int64_t k, const float* x, std::int64_t samples,
+                  float* h) {
+  constexpr std::int64_t most = register_bytes == 64 ? 4 : 2;
+  constexpr auto row = std::make_index_sequence<registers>();
+  std::int64_t b = 0;
+  for (; b + most <= samples; b += most)
+    sample_tile(w.entries + k, w.stride, x + b * w.senders, w.senders, h + b * w.stride + k,
+                std::make_index_sequence<static_cast<std::size_t>(most)>(), row);
+  for (; b < samples; ++b)
+    sample_tile(w.entries + k, w.stride, x + b * w.senders, w.senders, h + b * w.stride + k,
+                std::make_index_sequence<1>(), row);
+}
+
+void real_rows(DenseWeight<const float> w, const float* x, std::int64_t samples, float* h) {
+  const std::int64_t end = row_stride(w.end);
+  std::int64_t k = w.begin;
+  for (; k + 4 * words <= end; k += 4 * words) sample_tiles<4>(w, k, x, samples, h);
+  for (; k < end; k += words) sample_tiles<1>(w, k, x, samples, h);
+}
+
 /// Columns that run side by side: enough to hide the latency of a sum, few enough to keep their addresses in
 /// registers.
 constexpr int column_group = 4;

@@ -34,6 +34,7 @@ constexpr KernelTable table_of_this_source() {
       .exact_sparse32 = exact_sparse<std::int32_t>,
       .exact_sparse64 = exact_sparse<std::int64_t>,
       .real_dense = real_dense,
+      .real_rows = real_rows,
       .real_sparse = real_sparse<float>,
       .byte_sparse = real_sparse<std::uint8_t>,
       .advance_sparse32 = advance_sparse<std::int32_t>,

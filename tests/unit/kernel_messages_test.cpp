@@ -290,14 +290,22 @@ TEST_CASE("real messages are one fused chain, senders ascending", "[kernels]") {
       const auto w = draw.reals(n.dense());
       const auto stored = padded(w, n.senders, n.receivers);
       Panels<float> acc(n.batch, n.receivers, 0);
-      INFO(name_of(isa) << " round " << round);
-      table.real_dense(dense_weight(stored, n), x.data(), n.panels(), acc.data());
-      REQUIRE(agrees(acc, [&](auto b, auto k) {
+      const auto chain = [&](auto b, auto k) {
         float sum = 0;
         for (std::int64_t j = 0; j < n.senders; ++j)
           sum = std::fma(x.at(b, j), w[static_cast<std::size_t>(j * n.receivers + k)], sum);
         return sum;
-      }));
+      };
+      INFO(name_of(isa) << " round " << round);
+      table.real_dense(dense_weight(stored, n), x.data(), n.panels(), acc.data());
+      REQUIRE(agrees(acc, chain));
+      std::vector<float> samples;
+      for (std::int64_t b = 0; b < n.batch; ++b) {
+        for (std::int64_t j = 0; j < n.senders; ++j) samples.push_back(x.at(b, j));
+      }
+      Rows<float> rows(n.batch, n.receivers, 0);
+      table.real_rows(dense_weight(stored, n), samples.data(), n.batch, rows.data());
+      REQUIRE(agrees(rows, chain));
 
       const Connections c(draw, n.senders, n.receivers, 0.3);
       const auto entries = draw.reals(c.entries());
@@ -325,6 +333,10 @@ TEST_CASE("parts of real messages are the same bits, and nothing else is written
       const auto entries = draw.reals(c.entries());
       const Panels<float> before(n.batch, n.receivers, -77);
       INFO(name_of(isa) << " round " << round);
+      const auto samples = draw.reals(static_cast<std::size_t>(n.batch * n.senders));
+      check_parts(draw, Rows<float>(n.batch, n.receivers, -77), [&](Rows<float>& h, const Units& part) {
+        table.real_rows(dense_weight(stored, n, part), samples.data(), n.batch, h.data());
+      });
       check_parts(draw, before, [&](Panels<float>& acc, const Units& part) {
         table.real_dense(dense_weight(stored, n, part), x.data(), n.panels(), acc.data());
       });
