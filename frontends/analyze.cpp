@@ -90,11 +90,21 @@ struct CountedSteps {
   }
 };
 
+/// Samples that moved among all, in the mean over a scan's iterations.
+double moving_share(const PhaseStatistics& phase) {
+  std::int64_t moving = 0, samples = 0;
+  for (const IterationStatistics& it : phase.by_iteration) moving += it.moving, samples += it.samples;
+  return samples > 0 ? share(moving, samples) : 1;
+}
+
 /// The rates that a run has shown.
 std::vector<StepRates> measured_rates(const CountedSteps& counted, const Times& times, std::int64_t batches) {
   std::vector<StepRates> rates;
+  double moving = 1;
   for (std::size_t i = 0; i < counted.steps.size(); ++i) {
+    if (const PhaseStatistics* phase = counted.phase[i]) moving = moving_share(*phase);
     StepRates& own = rates.emplace_back();
+    own.moving = moving;
     own.runs = static_cast<double>(times.at(i).runs) / static_cast<double>(batches);
     const std::vector<Step>& body = counted.steps[i]->body;
     if (!body.empty() && times[i].runs > 0) own.iterations = share(times.at(i + 1).runs, times[i].runs);

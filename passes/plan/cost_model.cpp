@@ -357,11 +357,11 @@ std::vector<StepRates> default_rates(const Plan& plan,
                                      const std::map<std::string, std::int64_t>& iterations) {
   std::vector<StepRates> all;
   std::size_t scans = 0;
-  double runs = 1, changed = 0, whole = 0;
+  double runs = 1, changed = 0, whole = 0, moving = 1;
   const auto visit = [&](const auto& self, const std::vector<Step>& steps) -> void {
     for (const Step& step : steps) {
       const std::size_t own = all.size();
-      all.push_back({.runs = runs});
+      all.push_back({.runs = runs, .moving = moving});
       if (step.kernel == Kernel::follow || step.kernel == Kernel::advance) {
         all[own].changed = changed;
         all[own].panel_changed = 1 - std::pow(1 - changed, panel);
@@ -371,6 +371,8 @@ std::vector<StepRates> default_rates(const Plan& plan,
       if (step.kernel == Kernel::scan) {
         constexpr double settled[] = {6, 5, 3};
         const double outside = runs;
+        constexpr double moves[] = {0.6, 0.4, 0.1};
+        moving = moves[std::min<std::size_t>(scans, 2)];
         runs = settled[std::min<std::size_t>(scans, 2)];
         const auto known = iterations.find(plan.slot(step.inputs.at(0)).name);
         if (known != iterations.end()) runs = std::min(runs, static_cast<double>(known->second));
@@ -381,6 +383,7 @@ std::vector<StepRates> default_rates(const Plan& plan,
         ++scans;
         self(self, step.body);
         runs = outside;
+        moving = 1;
       } else {
         self(self, step.body);
       }
