@@ -16,8 +16,9 @@ constexpr std::int64_t sender_block = 64;
 constexpr std::int64_t most_panels = 8;
 
 /// How many registers of receivers are summed side by side, as often as it fits, and how many then are left.
+/// Wide tiles read long stretches of rows that come from memory.
 std::vector<std::int64_t> tile_sizes(Isa isa, std::int64_t registers) {
-  const std::int64_t most = isa == Isa::x86_64 ? 2 : 4;
+  const std::int64_t most = isa == Isa::avx512 ? 8 : isa == Isa::avx2 ? 4 : 2;
   if (registers <= most) return {registers};
   if (registers % most == 0) return {most};
   return {most, registers % most};
