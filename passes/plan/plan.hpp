@@ -51,7 +51,7 @@ enum class Kernel : std::uint8_t {
   gather_index,  // rows of a table of indices
   quantise,      // q of a weight
   exact,         // exact message, every sender
-  real,          // float32 message
+  real,          // float32 message; with a second output only of samples whose senders differ from that
   to_fields,     // float32 message -> field
   to_reals,      // field -> float32
   affine,        // a x + b of senders, as numbers
