@@ -1,6 +1,8 @@
 // Exact messages of dense weights, a sample at a time: rows of q are added where the sender is +1, taken away
 // where it is -1. Where every sender is one or the other, a message is twice the rows of those that are +1,
 // less all rows.
+#include <algorithm>
+
 #include "runtime/jit/llvm/change.hpp"
 #include "runtime/jit/llvm/generate.hpp"
 
@@ -329,6 +331,12 @@ class AdvanceRowsFunction {
  private:
   /// Senders that are noted before their rows are added.
   static constexpr std::int64_t capacity = 128;
+  /// After a block that brings them beyond so many, rows are added: a sample finds in the second cache those
+  /// that the one before has read.
+  std::int64_t enough() const {
+    constexpr std::int64_t bytes = 256 * 1024;
+    return std::clamp<std::int64_t>(bytes / (4 * stride_), 16, capacity - sender_block);
+  }
 
   /// Notes the senders of a block that moved; how many are noted.
   V block(V panel, V j, V known) {
@@ -343,7 +351,7 @@ class AdvanceRowsFunction {
       return {};
     });
     V count = b_.CreateAdd(known, e_.popcount(moved));
-    V full = b_.CreateICmpSGT(count, e_.number(capacity - sender_block));
+    V full = b_.CreateICmpSGT(count, e_.number(enough()));
     V last = b_.CreateICmpSGE(b_.CreateAdd(j, e_.number(sender_block)), e_.end);
     V due = b_.CreateAnd(b_.CreateOr(full, last), b_.CreateICmpSGT(count, e_.number(0)));
     return e_.when(due, {count}, [&]() -> Values {
