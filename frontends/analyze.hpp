@@ -16,8 +16,8 @@ struct AnalyzeOptions {
 };
 
 /// Trains `after_steps` batches, then times every step of the next ones and of as many evaluations, and
-/// counts what happens in `looks` more. Estimates have the rates that were counted. Without a team it runs on
-/// one thread what is planned for all cores. Whole batches of the file's size. Times are medians over chunks
+/// counts what happens in `looks` more. Estimates have the rates that were counted. Without a team it
+/// plans for one thread and runs on it. Whole batches of the file's size. Times are medians over chunks
 /// of batches. Throws Error.
 Explanation analyze(const NetworkFile& file, const Dataset& data, const AnalyzeOptions& options = {},
                     const ExplainedProbes& probes = {});
