@@ -31,8 +31,8 @@ struct StepRates {
 /// Rates of a network that has learned for some time, by the steps in the order they are printed. The first
 /// scan of a batch settles in 6 iterations, the second in 5, later ones in 3, or as many as there are; the
 /// first follow of a message whose state starts from 0 is whole; then 1.7 % of the senders flip, 0.05 % from
-/// the third scan on; 60, 40, then 10 % of the samples move in an iteration. `iterations`: what the counts of scans are bound to, by the binding's name, where it is
-/// known.
+/// the third scan on; 60, 40, then 10 % of the samples move in an iteration. `iterations`: what the counts of
+/// scans are bound to, by the binding's name, where it is known.
 std::vector<StepRates> default_rates(const Plan& plan,
                                      const std::map<std::string, std::int64_t>& iterations = {});
 

@@ -20,8 +20,7 @@ void follow_in(Plan& plan, const CostModel& model, std::vector<Step>& steps, boo
     if (!step.body.empty()) follow_in(plan, model, step.body, in_scan || step.kernel == Kernel::scan);
     if (!in_scan || step.kernel != Kernel::real) continue;
     const Slot sender = plan.slot(step.inputs[0]);
-    const double rest = model.run_us(step, {});
-    if (sender.storage != Storage::reals || 4 * model.comparison_us(step) > rest ||
+    if (sender.storage != Storage::reals || 4 * model.comparison_us(step) > model.run_us(step, {}) ||
         writers_of(plan, step.outputs[0]) != 1)
       continue;
     plan.slots.push_back({"seen." + sender.name, sender.type, Storage::reals, 0, 0});

@@ -94,7 +94,8 @@ class RangeAssignment {
     for (const Step& step : steps) {
       const std::int32_t start = ++position_;
       // What is kept comes from the iteration before.
-      if ((step.kept || followed_senders(step).index >= 0) && !loop_starts_.empty()) mention(step.outputs, loop_starts_.front() - 1);
+      if ((step.kept || followed_senders(step).index >= 0) && !loop_starts_.empty())
+        mention(step.outputs, loop_starts_.front() - 1);
       mention(step.inputs, start);
       mention(step.outputs, start);
       mention(step.arguments, start);

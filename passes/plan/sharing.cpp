@@ -44,10 +44,6 @@ bool only_counts(const Plan& plan, const Step& loop) {
   });
 }
 
-}  // namespace
-
-namespace {
-
 /// Values with a batch axis.
 bool has_panels(Storage s) {
   return holds_fields(s) || s == Storage::signs || s == Storage::pair || s == Storage::bytes ||

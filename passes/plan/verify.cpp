@@ -288,10 +288,11 @@ class Verifier {
                         : fmt::format("whole from {}; expected it of follow alone", s.whole_from));
     if (s.kept && (s.kernel != Kernel::quantise || slot(s.outputs[0]).storage != Storage::dense_fixed))
       fail_step("kept; expected it of quantise of a dense weight alone");
-    if (s.threads == Threads::senders && is_dense_message(plan_, s) &&
-        slot(s.inputs.back()).type.dims.at(0).length < plan_.threads)
-      fail_step(fmt::format("{} threads share {} senders", plan_.threads,
-                            slot(s.inputs.back()).type.dims.at(0).length));
+    if (s.threads == Threads::senders && is_dense_message(plan_, s)) {
+      const std::int64_t senders = slot(s.inputs.back()).type.dims.at(0).length;
+      if (senders < plan_.threads)
+        fail_step(fmt::format("{} threads share {} senders", plan_.threads, senders));
+    }
     if (s.threads != Threads::one && s.threads != way_to_share(plan_, s))
       fail_step(fmt::format("threads can't share it by {}", name_in(threads_names, s.threads)));
   }

@@ -45,20 +45,6 @@ void zero(Context& c, SlotId to) {
   std::memset(tensor.raw(), 0, tensor.bytes());
 }
 
-/// Of values with a batch axis each thread what it will write, too, and finds in its cache: its own units, or
-/// its own of partial rows.
-void zero_part(Context& c, SlotId to, ThreadPart part) {
-  const Place& place = c.place(to);
-  if (place.slot->storage != Storage::partial_rows) {
-    return for_each_stretch(place, c.frame, part, [&](std::size_t at, std::size_t bytes) {
-      std::memset(place.data + at, 0, bytes);
-    });
-  }
-  const std::size_t bytes = place.bytes(c.frame) / static_cast<std::size_t>(place.shares);
-  for_each_share(place.shares, part,
-                 [&](ThreadPart share) { std::memset(place.share(c.frame, share.index), 0, bytes); });
-}
-
 /// Rows of a table, as panels.
 void gather(Context& c, const Place& table, const std::int32_t* rows, Place& to, ThreadPart part = {}) {
   const Tensor& t = *table.tensor;
@@ -205,8 +191,12 @@ std::unique_ptr<Runnable> make_data_step(const Step& step, Context&) {
   switch (step.kernel) {
     case Kernel::zero:
       if (step.threads != Threads::one)
-        return shared_runnable(
-            step, [to = step.outputs[0]](Context& c, ThreadPart part) { zero_part(c, to, part); });
+        return shared_runnable(step, [to = step.outputs[0]](Context& c, ThreadPart part) {
+          const Place& place = c.place(to);
+          for_each_stretch(place, c.frame, part, [&](std::size_t at, std::size_t bytes) {
+            std::memset(place.data + at, 0, bytes);
+          });
+        });
       return runnable([to = step.outputs[0]](Context& c) { zero(c, to); });
     case Kernel::copy:
       return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { copy(c, from, to); });

@@ -73,9 +73,7 @@ void FollowedSamples::pack(Context& c) {
 }
 
 void FollowedSamples::compute_rows(Context& c, ThreadPart part) {
-  const DenseWeight<float> w = c.place(w_).dense();
-  const DenseWeight<const float> weight{w.entries, w.senders, w.receivers, w.stride};
-  c.kernels.real_rows(part_of(weight, part), senders_.data(), count(), messages_.data());
+  c.kernels.real_rows(part_of(c.place(w_).dense_weights(), part), senders_.data(), count(), messages_.data());
 }
 
 void FollowedSamples::unpack(Context& c, ThreadPart part) {

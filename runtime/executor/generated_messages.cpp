@@ -161,7 +161,7 @@ class WholeSparse final : public WholeMessage {
       : WholeMessage(function), stream_(operation.stream()) {}
 
   bool call(const Context& c, const Place& q, const Place& x, const Place& h, ThreadPart part) override {
-    if (!all_signs(c, x.units, x.signs_in(c.frame))) return false;
+    if (!c.kernels.all_signs(x.signs_in(c.frame), x.units, c.frame.batch)) return false;
     const ColumnIndex& index = *q.index;
     invoke(c,
            {q.data, pointer(index.offsets.data()), stream_.data(index, c.isa), pointer(index.order.data()),
@@ -180,7 +180,7 @@ class WholeRows final : public WholeMessage {
   bool call(const Context& c, const Place& q, const Place& x, const Place& h, ThreadPart share) override {
     const SignsIn signs = x.signs_in(c.frame);
     const Units senders = senders_of(q.senders, share);
-    const Mask* minus = all_signs(c, senders, signs) ? nullptr : signs.minus;
+    const Mask* minus = c.kernels.all_signs(signs, senders, c.frame.batch) ? nullptr : signs.minus;
     invoke(c, {q.data, pointer(signs.plus), pointer(minus), h.share(c.frame, share.index)}, senders);
     return true;
   }

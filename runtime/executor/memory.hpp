@@ -118,6 +118,7 @@ struct Place {
   SignsOut signs(const Frame& frame) const { return {as<Mask>(), as<Mask>() + frame.panels * units}; }
   SignsIn signs_in(const Frame& frame) const { return {as<Mask>(), as<Mask>() + frame.panels * units}; }
   DenseWeight<float> dense() const { return {as<float>(), senders, receivers, stride}; }
+  DenseWeight<const float> dense_weights() const { return {as<const float>(), senders, receivers, stride}; }
   DenseWeight<const std::int32_t> dense_fixed() const {
     return {as<const std::int32_t>(), senders, receivers, stride};
   }
@@ -141,8 +142,9 @@ struct Place {
   std::shared_ptr<Tensor> owned_;
 };
 
-/// Calls visit(first byte, bytes) for the stretches of a place that hold a part's units, of values with a
-/// batch axis; other places are cut into even parts.
+/// Calls visit(first byte, bytes) for the stretches of a place that a part's steps write, and it finds in its
+/// cache: of values with a batch axis its units, of partial rows its shares; other places are cut into even
+/// parts.
 template <class Visit>
 void for_each_stretch(const Place& place, const Frame& frame, ThreadPart part, Visit visit) {
   const std::size_t all = place.bytes(frame);
@@ -165,8 +167,13 @@ void for_each_stretch(const Place& place, const Frame& frame, ThreadPart part, V
     case Storage::bytes:
     case Storage::reals:
     case Storage::fields: return cut(frame.panels, place.units);
-    case Storage::field_rows:
-    case Storage::partial_rows: return cut(place.shares * frame.panels * lanes, row_stride(place.units));
+    case Storage::field_rows: return cut(frame.panels * lanes, row_stride(place.units));
+    case Storage::partial_rows: {
+      const std::size_t each = all / static_cast<std::size_t>(place.shares);
+      return for_each_share(place.shares, part, [&](ThreadPart share) {
+        visit(static_cast<std::size_t>(share.index) * each, each);
+      });
+    }
     default: break;
   }
   const auto from = [&](int index) {

@@ -233,9 +233,7 @@ class Real final : public SharedStep {
     if (weight.index)
       return c.kernels.real_sparse(part_of(weight.index->weight(weight.as<const float>()), part), x, panels,
                                    h);
-    const DenseWeight<float> d = weight.dense();
-    c.kernels.real_dense(part_of(DenseWeight<const float>{d.entries, d.senders, d.receivers, d.stride}, part),
-                         x, panels, h);
+    c.kernels.real_dense(part_of(weight.dense_weights(), part), x, panels, h);
   }
 
   static void scale(Context& c, const Place& to, Units units, float factor) {
@@ -331,16 +329,6 @@ bool wants_whole(const Context& c, const Place& q, Units senders, std::int64_t w
   const std::int64_t changed = q.index ? changes.units : changes.samples;
   const std::int64_t each = q.index ? c.frame.panels : c.frame.batch;
   return changed * senders.count >= whole_from * (senders.end - senders.begin) * each;
-}
-
-bool all_signs(const Context& c, Units senders, SignsIn x) {
-  const std::int64_t all = senders.count, own = senders.end - senders.begin;
-  if (own == all) return c.kernels.all_signs(x, all, c.frame.batch);
-  for (std::int64_t p = 0; p < c.frame.panels; ++p) {
-    const std::int64_t at = p * all + senders.begin, left = c.frame.batch - p * lanes;
-    if (!c.kernels.all_signs({x.plus + at, x.minus + at}, own, std::min(left, lanes))) return false;
-  }
-  return true;
 }
 
 std::unique_ptr<Runnable> make_message_step(const Step& step, Context& c) {

@@ -98,8 +98,6 @@ Changes changes_of(const Context& context, Units senders, SignsIn from, SignsIn 
 /// Whether so many of these do that the plan wants the whole message (Step::whole_from).
 bool wants_whole(const Context& context, const Place& q, Units senders, std::int64_t whole_from,
                  Changes changes);
-/// Whether some senders of q are +1 or -1 in every active lane.
-bool all_signs(const Context& context, Units senders, SignsIn x);
 
 /// A step that makes q of a weight where updates of it may have left it (Step::kept).
 class KeptFixed {

@@ -15,14 +15,14 @@ template <class V>
   return static_cast<U>(static_cast<std::make_signed_t<U>>(q)) - V{};
 }
 
-/// Whether every active lane of every unit is +1 or -1. The message is then twice the sum over the lanes that
+/// Whether every active lane of some units is +1 or -1. The message is then twice the sum over the lanes that
 /// are +1, less the sum over all senders: half the additions.
-inline bool all_signs(SignsIn x, std::int64_t units, std::int64_t batch) {
+inline bool all_signs(SignsIn x, Units units, std::int64_t batch) {
   for (std::int64_t p = 0; p < panels_of(batch); ++p) {
     unsigned missing = 0;
     const unsigned active = active_lanes(batch, p);
-    for (std::int64_t j = 0; j < units; ++j) {
-      missing |= active & ~(unsigned{x.plus[p * units + j]} | x.minus[p * units + j]);
+    for (std::int64_t i = p * units.count + units.begin; i < p * units.count + units.end; ++i) {
+      missing |= active & ~(unsigned{x.plus[i]} | x.minus[i]);
     }
     if (missing != 0) return false;
   }

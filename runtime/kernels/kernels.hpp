@@ -41,8 +41,8 @@ struct SignsOut {
   Mask* minus;
 };
 
-/// Units that a call computes; the others are another thread's. A part begins at a multiple of unit_block and
-/// ends at one or with the last unit.
+/// Units that a call computes, or senders that it takes; the others are another thread's. A part of units
+/// begins at a multiple of unit_block and ends at one or with the last; senders are cut anywhere.
 struct Units {
   Units(std::int64_t n) : count(n), begin(0), end(n) {}
   Units(std::int64_t n, std::int64_t from, std::int64_t to) : count(n), begin(from), end(to) {}
@@ -238,18 +238,18 @@ struct KernelTable {
   void (*exact_sparse64)(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int64_t* h);
   /// acc = fma(x_j, W_jk, acc) from +0, j ascending; x and acc are [panel][unit][lane].
   void (*real_dense)(DenseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
-  /// The same by sample: x is [sample][sender], h [sample][receiver], rows of h `stride` apart.
-  void (*real_rows)(DenseWeight<const float> w, const float* x, std::int64_t samples, float* h);
   void (*real_sparse)(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
   /// The same of bytes, as the numbers 0 to 255.
   void (*byte_sparse)(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels, float* acc);
+  /// real_dense by sample: x is [sample][sender], h [sample][receiver], rows of h `stride` apart.
+  void (*real_rows)(DenseWeight<const float> w, const float* x, std::int64_t samples, float* h);
   /// h += message(to) - message(from), touching only senders that differ.
   void (*advance_sparse32)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to,
                            std::int64_t panels, std::int32_t* h);
   void (*advance_sparse64)(SparseWeight<const std::int32_t> q, SenderIndex rows, SignsIn from, SignsIn to,
                            std::int64_t panels, std::int64_t* h);
-  /// Whether every active lane of every unit is +1 or -1.
-  bool (*all_signs)(SignsIn x, std::int64_t units, std::int64_t batch);
+  /// Whether every active lane of some units is +1 or -1.
+  bool (*all_signs)(SignsIn x, Units units, std::int64_t batch);
   /// Samples of a panel in which any of `units` numbers differs, bit for bit: [unit][lane].
   Mask (*differing_samples)(const float* a, const float* b, std::int64_t units);
   /// How the first n masks of two states differ.

@@ -240,20 +240,10 @@ void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples
   }
 }
 
-/// Whether the senders of a call are +1 or -1 in every active lane.
-inline bool senders_are_signs(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch) {
-  for (std::int64_t p = 0; p < panels_of(batch); ++p) {
-    const std::int64_t at = p * q.senders + q.first_sender, left = batch - p * lanes;
-    if (!all_signs({x.plus + at, x.minus + at}, q.last_sender - q.first_sender, left < lanes ? left : lanes))
-      return false;
-  }
-  return true;
-}
-
 template <class T>
 void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, T* h) {
   const bool few = q.receivers <= few_receivers;
-  const bool signs = senders_are_signs(q, x, batch);
+  const bool signs = all_signs(x, {q.senders, q.first_sender, q.last_sender}, batch);
   const std::int64_t at_once = signs && !few ? most_panels : 1;
   for (std::int64_t p = 0; p < panels_of(batch); p += at_once) {
     const std::int64_t left = batch - p * lanes, samples = left < at_once * lanes ? left : at_once * lanes;
