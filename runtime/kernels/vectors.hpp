@@ -147,21 +147,29 @@ template <class V>
 
 #if defined(__AVX512F__)
 
-[[gnu::always_inline]] inline unsigned sign_bits(Words x) { return _mm512_movepi32_mask((__m512i)x); }
+/// A mask as a number. In a general register at once: g++ 12 may spill the mask as a byte and read back a
+/// word.
+[[gnu::always_inline]] inline unsigned bits_of(unsigned lanes) {
+  asm("" : "+r"(lanes));
+  return lanes;
+}
+[[gnu::always_inline]] inline unsigned sign_bits(Words x) {
+  return bits_of(_mm512_movepi32_mask((__m512i)x));
+}
 [[gnu::always_inline]] inline unsigned sign_bits(Vector<std::uint64_t> x) {
-  return _mm512_movepi64_mask((__m512i)x);
+  return bits_of(_mm512_movepi64_mask((__m512i)x));
 }
 [[gnu::always_inline]] inline unsigned at_most(Ints a, Ints b) {
-  return _mm512_cmple_epi32_mask((__m512i)a, (__m512i)b);
+  return bits_of(_mm512_cmple_epi32_mask((__m512i)a, (__m512i)b));
 }
 [[gnu::always_inline]] inline unsigned at_most(Vector<std::int64_t> a, Vector<std::int64_t> b) {
-  return _mm512_cmple_epi64_mask((__m512i)a, (__m512i)b);
+  return bits_of(_mm512_cmple_epi64_mask((__m512i)a, (__m512i)b));
 }
 [[gnu::always_inline]] inline unsigned at_most(Floats a, Floats b) {
-  return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+  return bits_of(_mm512_cmp_ps_mask(a, b, _CMP_LE_OQ));
 }
 [[gnu::always_inline]] inline unsigned below(Floats a, Floats b) {
-  return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+  return bits_of(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ));
 }
 [[gnu::always_inline]] inline __mmask16 is_zero(Floats a) {
   return _mm512_cmp_ps_mask(a, Floats{}, _CMP_EQ_OQ);
