@@ -19,12 +19,17 @@ inline Mask differing_samples(const float* a, const float* b, std::int64_t units
   return static_cast<Mask>(differ);
 }
 
+/// Rows that a tile of receivers asks for ahead of time: it takes little of each, too far apart for the
+/// processor to guess the next.
+constexpr std::int64_t rows_ahead = 32;
+
 template <std::size_t... r>
 [[gnu::always_inline]] inline void real_tile(DenseWeight<const float> w, const float* entries, const float* x,
                                              std::int64_t receivers, float* acc, std::index_sequence<r...>) {
   Floats sum[sizeof...(r)] = {};
   for (std::int64_t j = 0; j < w.senders; ++j, entries += w.stride, x += lanes) {
     const Floats value = load<float>(x);
+    __builtin_prefetch(entries + rows_ahead * w.stride);
     ((sum[r] = fma(value, broadcast<float>(entries[r]), sum[r])), ...);
   }
   ((static_cast<std::int64_t>(r) < receivers ? store(acc + static_cast<std::int64_t>(r) * lanes, sum[r])

@@ -190,6 +190,11 @@ V Emitter::iota(unsigned width) {
 
 V Emitter::fma(V a, V x, V c) { return b.CreateIntrinsic(a->getType(), llvm::Intrinsic::fma, {a, x, c}); }
 
+void Emitter::prefetch(V address) {
+  constexpr int read = 0, keep = 3, data = 1;
+  b.CreateIntrinsic(b.getVoidTy(), llvm::Intrinsic::prefetch, {address, word(read), word(keep), word(data)});
+}
+
 V Emitter::square_root(V x) { return b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, x); }
 
 V Emitter::larger_integer(V a, V c) { return b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, a, c); }

@@ -77,6 +77,8 @@ class Emitter {
   /// 0, 1, .. width - 1, as 32-bit words.
   V iota(unsigned width);
   V fma(V a, V x, V c);
+  /// Asks for what will be read; the address need not be anybody's.
+  void prefetch(V address);
   V square_root(V x);
   /// The larger of two floats; the second if one is NaN.
   V larger(V a, V c) { return b.CreateSelect(b.CreateFCmpOGT(a, c), a, c); }

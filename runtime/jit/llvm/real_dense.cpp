@@ -6,6 +6,10 @@
 namespace relaxon::jit {
 namespace {
 
+/// Rows that a tile of receivers asks for ahead of time: it takes little of each, too far apart for the
+/// processor to guess the next.
+constexpr std::int64_t rows_ahead = 32;
+
 /// `receivers` receivers from k on, of some lanes of a panel: all samples' sums side by side.
 void tile(Emitter& e, const RealDense& o, V w, V k, std::int64_t receivers, const SenderLanes& x,
           unsigned lane, unsigned strip, V to) {
@@ -13,6 +17,7 @@ void tile(Emitter& e, const RealDense& o, V w, V k, std::int64_t receivers, cons
   const Values sum = e.loop(e.number(0), e.number(o.senders), 1, none, [&](V j, const Values& carried) {
     V numbers = x.at(j, lane, strip);
     V row = e.at(e.f32, w, e.scaled(j, row_stride(o.receivers), k));
+    e.prefetch(e.at(e.f32, row, e.number(rows_ahead * row_stride(o.receivers))));
     Values next;
     for (std::size_t r = 0; r < carried.size(); ++r) {
       V weight = e.load(e.f32, row, e.number(static_cast<std::int64_t>(r)));
