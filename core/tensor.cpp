@@ -5,17 +5,11 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <new>
 #include <numeric>
 
 #include "core/error.hpp"
 
 namespace relaxon {
-namespace {
-
-constexpr std::align_val_t alignment{64};
-
-}  // namespace
 
 std::size_t size_of(DType dtype) {
   switch (dtype) {
@@ -55,18 +49,13 @@ void check_count(const Shape& shape, std::size_t given) {
   }
 }
 
-void Tensor::Free::operator()(std::byte* p) const { ::operator delete[](p, alignment); }
-
 Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape)), size_(count(shape_)) {
-  const std::size_t n = std::max<std::size_t>(bytes(), 1);
-  buffer_.reset(static_cast<std::byte*>(::operator new[](n, alignment)));
-  std::memset(buffer_.get(), 0, n);
+  buffer_ = zeroed_bytes(bytes());
 }
 
 Tensor::Tensor(const Tensor& other) : dtype_(other.dtype_), shape_(other.shape_), size_(other.size_) {
   if (!other.buffer_) return;
-  const std::size_t n = std::max<std::size_t>(bytes(), 1);
-  buffer_.reset(static_cast<std::byte*>(::operator new[](n, alignment)));
+  buffer_ = zeroed_bytes(bytes());
   std::memcpy(buffer_.get(), other.buffer_.get(), bytes());
 }
 

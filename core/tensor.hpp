@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/bytes.hpp"
+
 namespace relaxon {
 
 /// Element types of stored arrays. `boolean` is one byte, 0 or 1.
@@ -100,15 +102,12 @@ class Tensor {
   bool operator==(const Tensor& other) const;
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
   void check_type(DType wanted) const;
 
   DType dtype_ = DType::f32;
   Shape shape_ = {0};
   std::int64_t size_ = 0;
-  std::unique_ptr<std::byte[], Free> buffer_;
+  Bytes buffer_;
 };
 
 /// A tensor that many hold and nobody changes.

@@ -60,14 +60,16 @@ std::unique_ptr<Runnable> make_sum(const Step& step, const Context& context) {
 }
 
 std::unique_ptr<Runnable> make_sign(const Step& step, const Context& context) {
-  return shared_runnable(
-      step, [m = FieldSum(step, context), out = step.outputs[0]](Context& c, ThreadPart part) mutable {
-        const Place& to = c.place(out);
-        m.visit(c, part, [&]<class T>(const Messages<T>& messages) {
-          of_width<T>(c.kernels.sum_sign32, c.kernels.sum_sign64)(messages, units_of(to.units, part),
-                                                                  c.frame.batch, to.signs(c.frame));
-        });
+  return shared_runnable(step, [m = FieldSum(step, context), state = SharedSigns(context.team.size()),
+                                out = step.outputs[0]](Context& c, ThreadPart part) mutable {
+    const Place& to = c.place(out);
+    state.write(to, c.frame, part, [&](SignsOut signs) {
+      m.visit(c, part, [&]<class T>(const Messages<T>& messages) {
+        of_width<T>(c.kernels.sum_sign32, c.kernels.sum_sign64)(messages, units_of(to.units, part),
+                                                                c.frame.batch, signs);
       });
+    });
+  });
 }
 
 class Margin final : public SharedStep {

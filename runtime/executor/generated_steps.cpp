@@ -48,7 +48,6 @@ Operands messages_of(Context& c, const std::vector<SlotId>& inputs) {
   return operands;
 }
 
-/// Sums of fields, and their signs.
 class SumStep final : public GeneratedStep {
  public:
   using GeneratedStep::GeneratedStep;
@@ -56,15 +55,30 @@ class SumStep final : public GeneratedStep {
     if (c.frame.wide) return false;
     const Place& out = c.place(outputs_[0]);
     Operands operands = messages_of(c, inputs_);
-    if (holds_fields(out.slot->storage)) {
-      operands.add(out.data);
-    } else {
-      operands.add(out.signs(c.frame).plus);
-      operands.add(out.signs(c.frame).minus);
-    }
+    operands.add(out.data);
     invoke(c, operands, units_of(out.units, part));
     return true;
   }
+};
+
+class SignStep final : public GeneratedStep {
+ public:
+  SignStep(const Step& step, Function function, std::unique_ptr<Runnable> table, const Context& c)
+      : GeneratedStep(step, function, std::move(table)), state_(c.team.size()) {}
+  bool call(Context& c, ThreadPart part) override {
+    if (c.frame.wide) return false;
+    const Place& out = c.place(outputs_[0]);
+    state_.write(out, c.frame, part, [&](SignsOut signs) {
+      Operands operands = messages_of(c, inputs_);
+      operands.add(signs.plus);
+      operands.add(signs.minus);
+      invoke(c, operands, units_of(out.units, part));
+    });
+    return true;
+  }
+
+ private:
+  SharedSigns state_;
 };
 
 class TurnStep final : public GeneratedStep {
@@ -239,8 +253,8 @@ std::unique_ptr<Runnable> make_generated_step(const Step& step, Context& context
   switch (step.kernel) {
     case Kernel::quantise: return std::make_unique<QuantiseStep>(step, function, std::move(table));
     case Kernel::to_fields: return std::make_unique<ToFieldsStep>(step, function, std::move(table));
-    case Kernel::sum:
-    case Kernel::sign: return std::make_unique<SumStep>(step, function, std::move(table));
+    case Kernel::sum: return std::make_unique<SumStep>(step, function, std::move(table));
+    case Kernel::sign: return std::make_unique<SignStep>(step, function, std::move(table), context);
     case Kernel::margin: return std::make_unique<MarginStep>(step, function, std::move(table), context);
     case Kernel::turn: return std::make_unique<TurnStep>(step, function, std::move(table));
     case Kernel::update:

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
+#include <iterator>
 
 #include "core/error.hpp"
 
@@ -81,6 +81,19 @@ std::size_t Place::bytes(const Frame& frame) const {
   internal_error("unknown storage {}", static_cast<int>(slot->storage));
 }
 
+void copy_changes(std::byte* to, const std::byte* from, std::size_t bytes) {
+  constexpr std::size_t line = 64;
+  std::size_t i = 0;
+  for (; i + line <= bytes; i += line) {
+    std::uint64_t a[line / sizeof(std::uint64_t)], b[std::size(a)], difference = 0;
+    std::memcpy(a, to + i, line);
+    std::memcpy(b, from + i, line);
+    for (std::size_t word = 0; word < std::size(a); ++word) difference |= a[word] ^ b[word];
+    if (difference != 0) std::memcpy(to + i, b, line);
+  }
+  if (std::memcmp(to + i, from + i, bytes - i) != 0) std::memcpy(to + i, from + i, bytes - i);
+}
+
 Tensor& Place::own_tensor(DType dtype, const Shape& shape) {
   if (!owned_ || owned_->dtype() != dtype || owned_->shape() != shape || owned_.use_count() > 2) {
     owned_ = std::make_shared<Tensor>(dtype, shape);
@@ -104,8 +117,6 @@ Memory::Memory(const Plan& plan, int parts) : plan_(plan), parts_(parts), places
     }
   }
 }
-
-void Memory::Free::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{alignment}); }
 
 std::size_t Memory::slot_bytes(const Place& place, std::int64_t panels) const {
   Frame largest;
@@ -161,8 +172,7 @@ void Memory::assign_offsets(std::int64_t panels) {
     arena_bytes_ = std::max(arena_bytes_, block.offset + block.bytes);
     placed.push_back(block);
   }
-  arena_.reset(static_cast<std::byte*>(::operator new[](arena_bytes_, std::align_val_t{alignment})));
-  std::memset(arena_.get(), 0, arena_bytes_);
+  arena_ = zeroed_bytes(arena_bytes_);
   for (const Block& block : placed) places_[block.place].data = arena_.get() + block.offset;
 }
 

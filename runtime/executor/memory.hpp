@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "core/bytes.hpp"
 #include "core/pattern.hpp"
 #include "core/tensor.hpp"
 #include "passes/plan/plan.hpp"
@@ -182,6 +183,33 @@ void for_each_stretch(const Place& place, const Frame& frame, ThreadPart part, V
   visit(from(part.index), from(part.index + 1) - from(part.index));
 }
 
+/// Copies the cache lines that differ. Those that stay as they are need not be taken from other cores, which
+/// read them: most of a state does from one iteration to the next.
+void copy_changes(std::byte* to, const std::byte* from, std::size_t bytes);
+
+/// States that several threads write parts of, for all to read: each makes its part in memory of its own,
+/// then copies what has changed. One thread writes in place.
+class SharedSigns {
+ public:
+  explicit SharedSigns(int threads) : own_(static_cast<std::size_t>(threads)) {}
+
+  /// Calls make(planes), which are to get the signs of a part's units.
+  template <class Make>
+  void write(const Place& to, const Frame& frame, ThreadPart part, Make make) {
+    if (part.count == 1) return make(to.signs(frame));
+    const std::size_t bytes = to.bytes(frame);
+    std::vector<Mask>& own = own_[static_cast<std::size_t>(part.index)];
+    if (own.size() * sizeof(Mask) < bytes) own.resize(bytes / sizeof(Mask));
+    make(SignsOut{own.data(), own.data() + frame.panels * to.units});
+    for_each_stretch(to, frame, part, [&](std::size_t at, std::size_t length) {
+      copy_changes(to.data + at, reinterpret_cast<const std::byte*>(own.data()) + at, length);
+    });
+  }
+
+ private:
+  std::vector<std::vector<Mask>> own_;  // of each thread, as the planes lie
+};
+
 /// All slots of a plan, in one arena: slots whose live ranges don't meet share memory.
 class Memory {
  public:
@@ -200,9 +228,6 @@ class Memory {
   const std::int32_t* identity() const { return identity_.data(); }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
   std::size_t slot_bytes(const Place& place, std::int64_t panels) const;
   void assign_offsets(std::int64_t panels);
 
@@ -214,7 +239,7 @@ class Memory {
   std::vector<std::int32_t> identity_;
   std::int64_t capacity_ = 0;
   std::size_t arena_bytes_ = 0;
-  std::unique_ptr<std::byte[], Free> arena_;
+  Bytes arena_;
 };
 
 /// The value of a slot as the interpreter has it, and back.
