@@ -1,7 +1,7 @@
 // Rows of tables as panels, numbers as other numbers, and sums over columns.
 #pragma once
 
-#include "runtime/kernels/vectors.hpp"
+#include "runtime/kernels/transpose.hpp"
 
 namespace relaxon {
 namespace {
@@ -66,13 +66,19 @@ void gather_bytes(const std::uint8_t* table, std::int64_t units, const std::int3
 
 void gather_reals(const float* table, std::int64_t units, const std::int32_t* rows, std::int64_t batch,
                   float* out) {
-  for (std::int64_t p = 0; p < panels_of(batch); ++p, out += units * lanes) {
-    for (std::int64_t k = 0; k < units; ++k) {
-      for (int lane = lanes_in_use(batch, p); lane < lanes; ++lane) out[k * lanes + lane] = 0;
+  for (std::int64_t p = 0; p < panels_of(batch); ++p) {
+    const int used = lanes_in_use(batch, p);
+    const float* row[lanes];
+    for (int lane = 0; lane < used; ++lane) row[lane] = table + rows[p * lanes + lane] * units;
+    std::int64_t k = 0;
+    for (; k + lanes <= units; k += lanes, out += lanes * lanes) {
+      alignas(register_bytes) std::int32_t block[lanes * lanes] = {};
+      for (int lane = 0; lane < used; ++lane)
+        __builtin_memcpy(block + lane * lanes, row[lane] + k, lanes * sizeof(float));
+      transpose_block(block, lanes, reinterpret_cast<std::int32_t*>(out), lanes);
     }
-    for (int lane = 0; lane < lanes_in_use(batch, p); ++lane) {
-      const float* row = table + rows[p * lanes + lane] * units;
-      for (std::int64_t k = 0; k < units; ++k) out[k * lanes + lane] = row[k];
+    for (; k < units; ++k, out += lanes) {
+      for (int lane = 0; lane < lanes; ++lane) out[lane] = lane < used ? row[lane][k] : 0.0f;
     }
   }
 }
