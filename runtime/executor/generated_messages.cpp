@@ -241,9 +241,9 @@ class AdvanceStep final : public GeneratedStep {
   void change(Context& c, const Place& q, Units senders, ThreadPart part) const {
     const Place& h = c.place(outputs_[0]);
     const SignsIn a = c.place(inputs_[1]).signs_in(c.frame), b = c.place(inputs_[2]).signs_in(c.frame);
-    if (whole_ && wants_whole(c, q, senders, whole_from_, changes_of(c, senders, a, b)) &&
-        whole_->call(c, q, c.place(inputs_[2]), h, part))
-      return;
+    const ToCompute what = to_compute(c, q, senders, whole_from_, a, b);
+    if (what == ToCompute::nothing) return;
+    if (what == ToCompute::whole && whole_->call(c, q, c.place(inputs_[2]), h, part)) return;
     Operands operands{q.data};
     if (q.index) {
       const SenderIndex rows = q.index->rows(part);

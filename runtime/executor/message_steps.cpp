@@ -123,13 +123,11 @@ class Advance final : public SharedStep {
   }
 
  private:
-  bool whole(Context& c, const Place& q, Units senders, SignsIn a, SignsIn b) const {
-    return whole_from_ > 0 && wants_whole(c, q, senders, whole_from_, changes_of(c, senders, a, b));
-  }
-
   void columns(Context& c, const Place& field, const Place& q, SignsIn a, SignsIn b, ThreadPart part) const {
     const Frame& f = c.frame;
-    if (whole(c, q, q.senders, a, b)) return exact_columns(c, q, b, field, part);
+    const ToCompute what = to_compute(c, q, q.senders, whole_from_, a, b);
+    if (what == ToCompute::nothing) return;
+    if (what == ToCompute::whole) return exact_columns(c, q, b, field, part);
     const auto columns = part_of(q.columns_fixed(), part);
     const SenderIndex index = q.index->rows(part);
     if (f.wide) return c.kernels.advance_sparse64(columns, index, a, b, f.panels, field.as<std::int64_t>());
@@ -139,7 +137,9 @@ class Advance final : public SharedStep {
   void rows(Context& c, const Place& field, const Place& q, SignsIn a, SignsIn b, ThreadPart share) const {
     const Frame& f = c.frame;
     const Units senders = senders_of(q.senders, share);
-    if (whole(c, q, senders, a, b)) return exact_rows(c, q, b, field, share);
+    const ToCompute what = to_compute(c, q, senders, whole_from_, a, b);
+    if (what == ToCompute::nothing) return;
+    if (what == ToCompute::whole) return exact_rows(c, q, b, field, share);
     const auto rows = rows_of(q.dense_fixed(), senders);
     std::byte* h = field.share(f, share.index);
     if (f.wide) return c.kernels.advance_rows64(rows, a, b, f.panels, reinterpret_cast<std::int64_t*>(h));
@@ -329,6 +329,14 @@ bool wants_whole(const Context& c, const Place& q, Units senders, std::int64_t w
   const std::int64_t changed = q.index ? changes.units : changes.samples;
   const std::int64_t each = q.index ? c.frame.panels : c.frame.batch;
   return changed * senders.count >= whole_from * (senders.end - senders.begin) * each;
+}
+
+ToCompute to_compute(const Context& c, const Place& q, Units senders, std::int64_t whole_from, SignsIn from,
+                     SignsIn to) {
+  if (whole_from == 0) return ToCompute::changes;
+  const Changes changes = changes_of(c, senders, from, to);
+  if (changes.units == 0) return ToCompute::nothing;
+  return wants_whole(c, q, senders, whole_from, changes) ? ToCompute::whole : ToCompute::changes;
 }
 
 std::unique_ptr<Runnable> make_message_step(const Step& step, Context& c) {

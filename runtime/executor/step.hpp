@@ -98,6 +98,10 @@ Changes changes_of(const Context& context, Units senders, SignsIn from, SignsIn 
 /// Whether so many of these do that the plan wants the whole message (Step::whole_from).
 bool wants_whole(const Context& context, const Place& q, Units senders, std::int64_t whole_from,
                  Changes changes);
+/// What of a message through q must be computed when its senders go from one state to another.
+enum class ToCompute : std::uint8_t { nothing, changes, whole };
+ToCompute to_compute(const Context& context, const Place& q, Units senders, std::int64_t whole_from,
+                     SignsIn from, SignsIn to);
 
 /// A step that makes q of a weight where updates of it may have left it (Step::kept).
 class KeptFixed {
