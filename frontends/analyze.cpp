@@ -151,13 +151,15 @@ void add_observations(PlanExplanation& explanation, const CountedSteps& counted,
 /// Lets a session train and evaluate by turns, in chunks.
 class Measurement {
  public:
-  Measurement(const NetworkFile& file, const Dataset& data, std::int64_t batch, int threads)
+  Measurement(const NetworkFile& file, const Dataset& data, std::int64_t batch, std::int64_t evaluated,
+              int threads)
       : stream_(file, data, batch),
         train_(labelled(data.train, data.code)),
         test_(labelled(data.test, data.code)),
         batch_(batch),
+        evaluated_(evaluated),
         threads_(threads),
-        test_batches_(data.test.images() / batch) {}
+        test_batches_(data.test.images() / evaluated) {}
 
   void train(Session& session, std::int64_t batches) { session.train(train_, stream_.next(batches), batch_); }
   /// How many of so many batches the test images give; as many for each thread, where there are enough.
@@ -165,14 +167,14 @@ class Measurement {
     batches = (batches + threads_ - 1) / threads_ * threads_;
     if (batches > test_batches_)
       batches = test_batches_ < threads_ ? test_batches_ : test_batches_ / threads_ * threads_;
-    if (batches > 0) session.hits(test_, batches * batch_, batch_);
+    if (batches > 0) session.hits(test_, batches * evaluated_, evaluated_);
     return batches;
   }
 
  private:
   BatchStream stream_;
   LabelledData train_, test_;
-  std::int64_t batch_, threads_, test_batches_;
+  std::int64_t batch_, evaluated_, threads_, test_batches_;
 };
 
 struct PlanTimes {
@@ -191,11 +193,11 @@ bool shares_batches(const Plan& plan) {
 }
 
 /// Explains a plan with the rates that a run has shown, then puts the run's times beside the estimates.
-PlanExplanation explained(const Plan& plan, const Planned& planned, const PlanTimes& measured,
+PlanExplanation explained(const Plan& plan, const PlanOptions& made_for, const PlanTimes& measured,
                           const std::map<std::string, std::int64_t>& iterations, Session& counting,
                           int threads) {
-  const PlanSizes sizes = sizes_of(plan, planned.options);
-  const Target& target = planned.options.target;
+  const PlanSizes sizes = sizes_of(plan, made_for);
+  const Target& target = made_for.target;
   if (measured.profiles.empty())
     return explain(plan, sizes, target, default_rates(plan, iterations), threads);
   std::int64_t batches = 0;
@@ -251,12 +253,16 @@ Explanation analyze(const NetworkFile& file, const Dataset& data, const AnalyzeO
   Target target = options.target ? *options.target : measured_target();
   const int threads = options.compile.team ? options.compile.team->size() : 1;
   target.cores = threads;
-  const Planned planned = plan_epochs(file.network, batch, target, {options.compile.passes, {}}, probes);
+  Planned planned = plan_epochs(file.network, batch, target, {options.compile.passes, {}}, probes);
+  // As an evaluation of all test images takes them.
+  planned.evaluated.images =
+      std::clamp(shared_evaluation_batch(planned.evaluated.images, batch, data.test.images(), threads),
+                 std::int64_t{1}, std::max<std::int64_t>(data.test.images(), 1));
   SessionOptions timed = options.compile;
   timed.plan = planned.options;
   timed.profile = std::make_shared<Profile>();
   Session session(file.network, timed);
-  Measurement measurement(file, data, batch, threads);
+  Measurement measurement(file, data, batch, planned.evaluated.images, threads);
   const auto keep = [](std::string_view, const std::vector<std::int64_t>&, const Tensor&) {};
   constexpr std::int64_t always = std::int64_t{1} << 62;
   const auto probe = [&](Session& probed) {
@@ -288,10 +294,12 @@ Explanation analyze(const NetworkFile& file, const Dataset& data, const AnalyzeO
   Explanation result{.target = target, .batch = batch, .train = {}, .evaluate = {}};
   result.threads = threads;
   result.backend = name_of(timed.backend);
-  result.train = explained(planned.train, planned, train, planned.train_iterations, counting, threads);
+  result.evaluated = planned.evaluated;
+  result.train =
+      explained(planned.train, planned.options, train, planned.train_iterations, counting, threads);
   measurement.evaluate(counting, options.looks);
-  result.evaluate =
-      explained(planned.evaluate, planned, evaluate, planned.evaluate_iterations, counting, threads);
+  result.evaluate = explained(planned.evaluate, planned.evaluation(), evaluate, planned.evaluate_iterations,
+                              counting, threads);
   add_left_out(result.train, planned.train, timed);
   add_left_out(result.evaluate, planned.evaluate, timed);
   return result;

@@ -272,8 +272,10 @@ std::string to_text(const StepExplanation& s) {
   return text + "\n";
 }
 
-std::string to_text(std::string_view title, std::int64_t batch, const PlanExplanation& p) {
+std::string to_text(std::string_view title, std::int64_t batch, const std::string& why,
+                    const PlanExplanation& p) {
   std::string text = fmt::format("\n{}, a batch of {}:\n", title, batch);
+  if (!why.empty()) text += fmt::format("  {}\n", why);
   double measured = 0, estimated = 0;
   for (const StepExplanation& step : p.steps) {
     text += to_text(step);
@@ -365,6 +367,12 @@ void add_left_out(PlanExplanation& explanation, const Plan& plan, const CompileO
   }
 }
 
+PlanOptions Planned::evaluation() const {
+  PlanOptions made_for = options;
+  made_for.batch = evaluated.images;
+  return made_for;
+}
+
 Planned plan_epochs(const Network& network, std::int64_t batch, const Target& target,
                     const PassOptions& options, const ExplainedProbes& probes) {
   const Session session(network);
@@ -372,11 +380,12 @@ Planned plan_epochs(const Network& network, std::int64_t batch, const Target& ta
   planned.options = session.options().plan;
   planned.options.target = target;
   planned.options.batch = batch;
-  const auto plan = [&](const Graph& lowered) {
-    return make_plan(optimise(lowered, options), planned.options);
-  };
-  planned.train = plan(lower_train_epoch_probed(network, probes.train));
-  planned.evaluate = plan(lower_evaluate_epoch_probed(network, probes.evaluate));
+  planned.train =
+      make_plan(optimise(lower_train_epoch_probed(network, probes.train), options), planned.options);
+  const Graph evaluation = optimise(lower_evaluate_epoch_probed(network, probes.evaluate), options);
+  planned.evaluated = {.images = batch, .why = {}};
+  if (probes.evaluate.empty()) planned.evaluated = evaluation_batch(evaluation, planned.options);
+  planned.evaluate = make_plan(evaluation, planned.evaluation());
   planned.train_iterations = iterations_of(network.schedule.phases());
   planned.evaluate_iterations = iterations_of(network.schedule.evaluate);
   return planned;
@@ -386,16 +395,18 @@ Explanation explain(const Network& network, std::int64_t batch, const Target& ta
                     const CompileOptions& compile, const ExplainedProbes& probes) {
   const Planned p = plan_epochs(network, batch, target, {compile.passes, {}}, probes);
   const int threads = compile.team ? compile.team->size() : 1;
-  const auto explained = [&](const Plan& plan, const std::map<std::string, std::int64_t>& iterations) {
+  const auto explained = [&](const Plan& plan, const PlanOptions& made_for,
+                             const std::map<std::string, std::int64_t>& iterations) {
     PlanExplanation e =
-        explain(plan, sizes_of(plan, p.options), target, default_rates(plan, iterations), threads);
+        explain(plan, sizes_of(plan, made_for), target, default_rates(plan, iterations), threads);
     add_left_out(e, plan, compile);
     return e;
   };
   return {target,
           batch,
-          explained(p.train, p.train_iterations),
-          explained(p.evaluate, p.evaluate_iterations),
+          explained(p.train, p.options, p.train_iterations),
+          explained(p.evaluate, p.evaluation(), p.evaluate_iterations),
+          p.evaluated,
           threads,
           std::string(name_of(compile.backend))};
 }
@@ -403,7 +414,8 @@ Explanation explain(const Network& network, std::int64_t batch, const Target& ta
 std::string to_text(const Explanation& e) {
   std::string text = fmt::format("target: {}\n", print(e.target));
   text += fmt::format("backend: {}, {} thread{}\n", e.backend, e.threads, e.threads == 1 ? "" : "s");
-  text += to_text("train", e.batch, e.train) + to_text("evaluate", e.batch, e.evaluate);
+  text += to_text("train", e.batch, {}, e.train) +
+          to_text("evaluate", e.evaluated.images, e.evaluated.why, e.evaluate);
   const EstimateQuality quality = estimate_quality(e);
   if (quality.steps == 0) return text;
   return text +
@@ -416,6 +428,8 @@ nlohmann::ordered_json to_json(const Explanation& e) {
   nlohmann::ordered_json json{{"target", to_json(e.target)}, {"backend", e.backend},
                               {"threads", e.threads},        {"batch", e.batch},
                               {"train", to_json(e.train)},   {"evaluate", to_json(e.evaluate)}};
+  json["evaluate"]["batch"] = e.evaluated.images;
+  json["evaluate"]["batch_why"] = e.evaluated.why;
   const EstimateQuality quality = estimate_quality(e);
   if (quality.steps > 0) json["estimates"] = {{"steps", quality.steps}, {"within_2x", quality.within_two}};
   return json;

@@ -12,6 +12,7 @@
 #include "core/target.hpp"
 #include "passes/pipeline.hpp"
 #include "passes/plan/cost_model.hpp"
+#include "passes/plan/evaluation_batch.hpp"
 #include "passes/plan/plan.hpp"
 #include "passes/probe.hpp"
 #include "runtime/program.hpp"
@@ -61,7 +62,8 @@ struct Explanation {
   Target target;
   std::int64_t batch = 1;
   PlanExplanation train, evaluate;
-  int threads = 1;  // that times are of
+  EvaluationBatch evaluated = {};  // the batch that `evaluate` is of
+  int threads = 1;                 // that times are of
   std::string backend{name_of(Backend::kernels)};
 };
 
@@ -85,11 +87,14 @@ struct ExplainedProbes {
   std::vector<Probe> train, evaluate;
 };
 
-/// The plans of the epochs of a network in batches of `batch`, optimised as `options` say, as a Session makes
-/// them.
+/// The plans of the epochs of a network in batches of `batch`, of an evaluation that isn't probed in those it
+/// chooses, optimised as `options` say, as a Session makes them.
 struct Planned {
   PlanOptions options;  // with the connections of the network's patterns
+  EvaluationBatch evaluated;
   Plan train, evaluate;
+  /// What the evaluation is planned for.
+  PlanOptions evaluation() const;
   std::map<std::string, std::int64_t> train_iterations, evaluate_iterations;  // by the names of bindings
 };
 /// Draws the network's weights to count connections. Throws Error.

@@ -1,8 +1,10 @@
 #include "runtime/program.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "core/error.hpp"
+#include "passes/plan/evaluation_batch.hpp"
 #include "passes/plan/plan.hpp"
 #include "runtime/executor/executor.hpp"
 #include "runtime/interpreter/interpreter.hpp"
@@ -46,7 +48,14 @@ Graph optimise_timed(const Graph& lowered, const PassSelection& passes, std::vec
 
 std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
   switch (options.backend) {
-    case Backend::interpreter: return make_interpreter(std::move(lowered));
+    case Backend::interpreter: {
+      auto program = make_interpreter(std::move(lowered));
+      // What it does with the weights of a batch is worth sharing by some images.
+      constexpr std::int64_t interpreted_at_once = 64;
+      program->set_batch(options.chooses_batch ? std::max(options.plan.batch, interpreted_at_once)
+                                               : options.plan.batch);
+      return program;
+    }
     case Backend::kernels:
     case Backend::jit: {
       const Isa isa = options.isa.value_or(best_isa());
@@ -55,6 +64,7 @@ std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
       std::vector<StageTime> stages;
       const Graph optimised = optimise_timed(lowered, options.passes, stages);
       StageClock clock;
+      if (options.chooses_batch) made_for.batch = evaluation_batch(optimised, made_for).images;
       Plan plan = make_plan(optimised, made_for);
       stages.push_back({"plan", clock.lap()});
       ExecutorOptions how{options.team, options.statistics, options.profile, {}};
@@ -68,6 +78,7 @@ std::unique_ptr<Program> compile(Graph lowered, const CompileOptions& options) {
       auto program = make_executor(std::move(lowered), std::move(plan), isa, std::move(how));
       stages.push_back({"load", clock.lap()});
       program->set_stages(std::move(stages));
+      program->set_batch(made_for.batch);
       return program;
     }
   }

@@ -64,6 +64,9 @@ class Program {
   /// How long making it took, stage by stage.
   const std::vector<StageTime>& stages() const { return stages_; }
   void set_stages(std::vector<StageTime> stages) { stages_ = std::move(stages); }
+  /// The batch that it was made for; it runs any.
+  std::int64_t batch() const { return batch_; }
+  void set_batch(std::int64_t batch) { batch_ = batch; }
   /// Runs once; the results in the order of the return op. Checks the arguments' types and shapes first.
   virtual std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes = {}) = 0;
   /// What happened in all runs since clear_statistics(); null unless CompileOptions asked, and for the
@@ -74,6 +77,7 @@ class Program {
  private:
   Graph graph_;
   std::vector<StageTime> stages_;
+  std::int64_t batch_ = 1;
 };
 
 struct CompileOptions {
@@ -85,6 +89,8 @@ struct CompileOptions {
   std::shared_ptr<Profile> profile = {};  // time each step
   jit::CodeCache cache{code_cache_folder()};
   PlanOptions plan = {};  // what plans are made for; the team's threads, or one, replace its cores
+  // An evaluation: plan for the batch that passes/plan/evaluation_batch.hpp chooses, at least plan.batch.
+  bool chooses_batch = false;
   std::shared_ptr<jit::Library> library = {};  // functions that programs share; default: none do
 };
 

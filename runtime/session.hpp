@@ -20,6 +20,9 @@ namespace relaxon {
 
 using SessionOptions = CompileOptions;
 
+/// Images of a batch of an evaluation that is recorded.
+inline constexpr std::int64_t recorded_batch = 256;
+
 /// One program that a session made.
 struct CompiledProgram {
   std::string name;                     // "train"
@@ -136,6 +139,10 @@ class Session {
   Tensor evaluate(const Tensor& x);
   /// Trains on the batches that `order` cuts into pieces of batch_size; a smaller last batch is used.
   void train(const LabelledData& data, std::span<const std::int32_t> order, std::int64_t batch_size);
+  /// How many images `hits` had best take at a time of so many: as many as the planner has chosen
+  /// (passes/plan/evaluation_batch.hpp), fewer where the threads wouldn't get enough batches; at least
+  /// options().plan.batch. While evaluations are recorded, recorded_batch, whatever the machine.
+  std::int64_t evaluation_batch(std::int64_t images);
   /// How many of the first `images` images the evaluation classifies as `data.classes` says.
   std::int64_t hits(const LabelledData& data, std::int64_t images, std::int64_t batch_size);
 

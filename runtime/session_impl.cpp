@@ -79,7 +79,10 @@ Program& Session::Impl::program(const ProgramKey& key) {
   StageClock clock, all;
   Graph lowered = lower(network, key);
   const double lower_ms = clock.lap();
-  place = compile(std::move(lowered), options);
+  CompileOptions how = options;
+  // What is probed is seen in batches that don't depend on the machine.
+  how.chooses_batch = key.piece == Piece::evaluate_epoch && key.options.selected.empty();
+  place = compile(std::move(lowered), how);
   report.milliseconds += all.lap();
   ++report.compiles;
   note(*place, why, lower_ms);

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "core/error.hpp"
+#include "passes/plan/evaluation_batch.hpp"
 #include "runtime/session_impl.hpp"
 
 namespace relaxon {
@@ -152,6 +153,13 @@ void Session::Impl::train_stretch(const LabelledData& data, std::span<const std:
   };
   store(compiled.graph(), run(compiled, special, stretch.sink(true)));
   for (const auto& [id, clock] : scalars.clocks) edges.at(id).clock = clock;
+}
+
+std::int64_t Session::evaluation_batch(std::int64_t images) {
+  if (impl_->evaluation) return recorded_batch;
+  const std::int64_t chosen = impl_->program({Piece::evaluate_epoch, Filter::all, {}}).batch();
+  const SessionOptions& options = impl_->options;
+  return shared_evaluation_batch(chosen, options.plan.batch, images, options.team ? options.team->size() : 1);
 }
 
 std::int64_t Session::hits(const LabelledData& data, std::int64_t images, std::int64_t batch_size) {

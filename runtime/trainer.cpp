@@ -187,7 +187,7 @@ std::optional<EpochRecord> Trainer::evaluate_epoch(const TrainingObserver& obser
 double Trainer::evaluate() { return accuracy(data_.test, data_.test.images()); }
 
 double Trainer::accuracy(const Split& split, std::int64_t images) {
-  const std::int64_t hits = session_.hits(labelled(split), images, evaluation_batch);
+  const std::int64_t hits = session_.hits(labelled(split), images, session_.evaluation_batch(images));
   return static_cast<double>(hits) / static_cast<double>(images);
 }
 

@@ -23,10 +23,6 @@ namespace relaxon {
 inline constexpr std::string_view checkpoint_file = "checkpoint.safetensors";
 inline constexpr std::string_view history_file = "history.csv";
 
-/// Images that an evaluation takes at a time. Its results don't depend on it; large enough that the work of a
-/// batch dominates its bookkeeping.
-inline constexpr std::int64_t evaluation_batch = 256;
-
 /// For TrainerOptions::train_eval.
 inline constexpr std::int64_t all_train_images = std::numeric_limits<std::int64_t>::max();
 

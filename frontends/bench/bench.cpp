@@ -26,19 +26,20 @@ double median(std::vector<double> values) {
 
 /// One thing to time: `run` does so many steps in one call. A call has costs of its own (a session checks the
 /// data and takes weights in and out), which an epoch pays once; so a step's time is the difference of two
-/// calls, one of a single step and one of many, divided by the steps between.
+/// calls, one of few steps and one of many, divided by the steps between.
 class Timed {
  public:
-  Timed(std::function<void(std::int64_t)> run, std::int64_t most_steps)
-      : run_(std::move(run)), most_(most_steps - 1) {}
+  /// `few`: a step for each thread that runs whole steps. `unit`: so many steps are what times are given of.
+  Timed(std::function<void(std::int64_t)> run, std::int64_t most_steps, std::int64_t few = 1, double unit = 1)
+      : run_(std::move(run)), few_(std::min(few, most_steps)), most_(most_steps - few_), unit_(unit) {}
 
   /// Finds how many steps make a chunk of about so many seconds, and how many chunks, if there are too few.
   void warm_up(double seconds) {
-    seconds_of(1);
-    const double call = seconds_of(1);
+    seconds_of(few_);
+    const double call = seconds_of(few_);
     double spent = 0;
     while (steps_ < most_) {
-      spent = seconds_of(1 + steps_) - call;
+      spent = seconds_of(few_ + steps_) - call;
       if (spent >= seconds / 2) return;
       constexpr double largest_growth = 4;
       const double factor = std::clamp(seconds / std::max(spent, 1e-9), 2.0, largest_growth);
@@ -46,17 +47,18 @@ class Timed {
     }
     constexpr double most_chunks = 50;
     chunks_ =
-        static_cast<int>(std::clamp(seconds / std::max(seconds_of(1 + steps_), 1e-9), 1.0, most_chunks));
+        static_cast<int>(std::clamp(seconds / std::max(seconds_of(few_ + steps_), 1e-9), 1.0, most_chunks));
   }
 
   void measure() {
     std::vector<double> seconds;
     for (int chunk = 0; chunk < chunks_; ++chunk) {
-      const double call = seconds_of(1);
-      // Without room for a second step the call is all there is.
-      seconds.push_back(most_ < 1 ? call : (seconds_of(1 + steps_) - call) / static_cast<double>(steps_));
+      const double call = seconds_of(few_);
+      // Without room for more steps the call is all there is.
+      seconds.push_back(most_ < 1 ? call / static_cast<double>(few_)
+                                  : (seconds_of(few_ + steps_) - call) / static_cast<double>(steps_));
     }
-    step_us_.push_back(1e6 * median(std::move(seconds)));
+    step_us_.push_back(1e6 * unit_ * median(std::move(seconds)));
   }
 
   /// Of one step, by round.
@@ -71,7 +73,8 @@ class Timed {
 
   using Clock = std::chrono::steady_clock;
   std::function<void(std::int64_t)> run_;
-  std::int64_t most_;
+  std::int64_t few_, most_;
+  double unit_;
   std::int64_t steps_ = 1;
   int chunks_ = 1;
   std::vector<double> step_us_;
@@ -86,19 +89,28 @@ double median_ratio(const Timed& one, const Timed& other) {
   return median(std::move(ratios));
 }
 
+/// What all contenders train and are evaluated on, in batches of the file's size.
+struct Course {
+  BatchStream& stream;
+  LabelledData train, test;
+  std::int64_t batch, test_images;
+};
+
 /// A session or a naive network, trained and evaluated on the same data.
 struct Contender {
+  /// It evaluates `at_once` images at a time, as many batches in parallel as it has threads for them.
   template <class Network>
-  Contender(std::string n, Network& network, BatchStream& stream, const LabelledData& train_data,
-            const LabelledData& test_data, std::int64_t batch, std::int64_t test_images)
+  Contender(std::string n, Network& network, const Course& course, std::int64_t at_once, int threads)
       : name(std::move(n)),
-        train([&, batch](std::int64_t steps) { network.train(train_data, stream.next(steps), batch); },
-              std::int64_t{1} << 20),
+        train(
+            [&](std::int64_t steps) { network.train(course.train, course.stream.next(steps), course.batch); },
+            std::int64_t{1} << 20),
         evaluate(
-            [&, batch, test_images](std::int64_t steps) {
-              network.hits(test_data, std::min(steps * batch, test_images), batch);
+            [&, at_once](std::int64_t steps) {
+              network.hits(course.test, std::min(steps * at_once, course.test_images), at_once);
             },
-            std::max<std::int64_t>(1, test_images / batch)) {}
+            std::max<std::int64_t>(1, course.test_images / at_once), threads,
+            static_cast<double>(course.batch) / static_cast<double>(at_once)) {}
 
   void warm_up(double seconds) {
     train.warm_up(seconds);
@@ -182,19 +194,21 @@ BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions
   result.compiles = session.compile_report().compiles;
 
   BatchStream stream(file, data, result.batch);
-  const LabelledData train_data = labelled(data.train, data.code);
-  const LabelledData test_data = labelled(data.test, data.code);
+  const Course course{stream, labelled(data.train, data.code), labelled(data.test, data.code), result.batch,
+                      data.test.images()};
   constexpr std::int64_t steps_at_once = 1 << 14;  // bounds the memory of their order
   for (std::int64_t left = options.after_steps; left > 0; left -= steps_at_once) {
-    session.train(train_data, stream.next(std::min(left, steps_at_once)), result.batch);
+    session.train(course.train, stream.next(std::min(left, steps_at_once)), result.batch);
   }
 
   std::vector<Contender> contenders;
-  const auto add = [&](std::string name, auto& network) {
-    contenders.emplace_back(std::move(name), network, stream, train_data, test_data, result.batch,
-                            data.test.images());
+  const auto add = [&](std::string name, Session& network) {
+    // As `evaluate` and the accuracies of a training take them.
+    const std::int64_t at_once = std::min(network.evaluation_batch(course.test_images), course.test_images);
+    contenders.emplace_back(std::move(name), network, course, at_once, result.threads);
+    return at_once;
   };
-  add("relaxon", session);
+  result.evaluation_batch = add("relaxon", session);
   std::list<Session> others;  // contenders refer to them
   const auto add_session = [&](std::string name, Backend backend) {
     CompileOptions how = options.compile;
@@ -210,7 +224,8 @@ BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions
   }
   std::optional<NaiveNetwork> naive;
   if (options.naive) {
-    add("naive", naive.emplace(file.network, session.edges(), result.batch, result.isa));
+    contenders.emplace_back("naive", naive.emplace(file.network, session.edges(), result.batch, result.isa),
+                            course, result.batch, 1);
   }
   double flops_per_second = 0;
   measure(contenders, options, [&] {
@@ -243,8 +258,9 @@ std::string row(const std::string& name, const Baseline& baseline) {
 
 std::string to_text(const BenchResult& r) {
   std::string text =
-      fmt::format("{}, {}, {} thread{}, batches of {}; compiled in {:.1f} ms\n", name_of(r.backend),
-                  name_of(r.isa), r.threads, r.threads == 1 ? "" : "s", r.batch, r.compile_ms);
+      fmt::format("{}, {}, {} thread{}, batches of {}, evaluation {} at a time; compiled in {:.1f} ms\n",
+                  name_of(r.backend), name_of(r.isa), r.threads, r.threads == 1 ? "" : "s", r.batch,
+                  r.evaluation_batch, r.compile_ms);
   text += fmt::format("{:<11} {:>12} {:>8} {:>12} {:>8}\n", "", "train us", "ratio", "evaluate us", "ratio");
   text += row("relaxon", {.times = r.relaxon});
   for (const auto& [name, baseline] : r.baselines) text += row(name, baseline);
@@ -261,6 +277,7 @@ nlohmann::ordered_json to_json(const BenchResult& r) {
                               {"compile_ms", r.compile_ms},
                               {"compiles", r.compiles},
                               {"cache_hits", r.cache_hits},
+                              {"eval_batch", r.evaluation_batch},
                               {"threads", r.threads},
                               {"backend", name_of(r.backend)},
                               {"isa", name_of(r.isa)}};

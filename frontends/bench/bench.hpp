@@ -25,7 +25,8 @@ struct BenchOptions {
   std::optional<double> seconds = {};  // no round starts later than this, except the first three
 };
 
-/// Times in microseconds of one step of a batch.
+/// Times in microseconds of one step of a batch of the file's size; of an evaluation in larger batches, what
+/// so many images take.
 struct StepTimes {
   double train_us = 0, evaluate_us = 0;
 };
@@ -40,7 +41,7 @@ struct Baseline {
 struct BenchResult {
   StepTimes relaxon;
   std::vector<std::pair<std::string, Baseline>> baselines;  // backends by their names, probed, naive, peak
-  std::int64_t batch = 1;
+  std::int64_t batch = 1, evaluation_batch = 1;
   double compile_ms = 0;
   std::int64_t compiles = 0, cache_hits = 0;
   int threads = 1;
@@ -51,9 +52,9 @@ struct BenchResult {
 /// Trains `after_steps` steps, hands the weights to the other backends and the naive baseline, then lets all
 /// train and evaluate by turns. What a call costs whatever its length (checks, weights in and out: once an
 /// epoch) isn't counted. Train steps go on with the file's own data in the order of its epochs, whole batches
-/// only; evaluation runs over the first test images in batches of the training's size. Times are medians over
-/// the rounds. `peak` divides the dense algorithm's operations (peak.hpp) by the highest rate measured
-/// between the rounds. Throws Error.
+/// only; evaluation runs over the first test images, in the batches that a session evaluates them all in
+/// (naive: in those of the training). Times are medians over the rounds. `peak` divides the dense algorithm's
+/// operations (peak.hpp) by the highest rate measured between the rounds. Throws Error.
 BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions& options);
 
 std::string to_text(const BenchResult& result);

@@ -24,7 +24,7 @@ struct EvaluateOptions {
 int evaluate(const EvaluateOptions& options) {
   CompileOptions compile_options = options.run.compile_options();
   const NetworkFile file = options.network.load();
-  compile_options.plan.batch = evaluation_batch;
+  compile_options.plan.batch = file.data.batch_size;
   Session session(file.network, compile_options);
   if (!options.checkpoint.empty()) restore(session, load_checkpoint(options.checkpoint), options.checkpoint);
   const Dataset data = load_data(file, options.network.file, options.run.thread_count());

@@ -1,6 +1,7 @@
 // relaxon plan FILE
 #include "passes/plan/plan.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,6 +16,7 @@
 #include "ir/text.hpp"
 #include "passes/lower.hpp"
 #include "passes/pipeline.hpp"
+#include "passes/plan/evaluation_batch.hpp"
 #include "runtime/jit/code.hpp"
 #include "runtime/session.hpp"
 
@@ -45,7 +47,8 @@ Graph graph_after(const Graph& lowered, PassOptions options, const std::string& 
 }
 
 /// The lowered graph, then what each pass changed, then the plan.
-void print_changes(const Graph& lowered, PassOptions options, const PlanOptions& made_for) {
+void print_changes(const Graph& lowered, PassOptions options,
+                   const std::function<Plan(const Graph&)>& planned) {
   std::string before = print(lowered);
   print_out(fmt::format("-- lowered, {} ops\n{}", lowered.op_count(), before));
   options.observer = [&](const PassRecord& record, const Graph& graph) {
@@ -54,8 +57,7 @@ void print_changes(const Graph& lowered, PassOptions options, const PlanOptions&
                           difference(before, after)));
     before = std::move(after);
   };
-  const Plan plan = make_plan(optimise(lowered, options), made_for);
-  print_out(fmt::format("\n-- planned\n{}", print(plan)));
+  print_out(fmt::format("\n-- planned\n{}", print(planned(optimise(lowered, options)))));
 }
 
 std::string svg(const Outline& shown) {
@@ -84,12 +86,14 @@ std::string generated(const Plan& plan, const std::string& form) {
                           form == "llvm" ? jit::Emit::llvm : jit::Emit::assembly);
 }
 
-/// As a training of the file would plan it.
-PlanOptions made_for(const PlanCommand& command, const NetworkFile& file) {
+/// As a training of the file would plan it, or its evaluation in the batches it chooses.
+Plan planned(const PlanCommand& command, const NetworkFile& file, const Graph& optimised) {
   PlanOptions options = Session(file.network).options().plan;  // with the connections of its weights
   options.target = command.target.target();
   options.batch = file.data.batch_size;
-  return options;
+  const bool probed = !command.probes.values(file, command.what == "evaluate").empty();
+  if (command.what == "evaluate" && !probed) options.batch = evaluation_batch(optimised, options).images;
+  return make_plan(optimised, options);
 }
 
 int plan(const PlanCommand& options) {
@@ -105,8 +109,9 @@ int plan(const PlanCommand& options) {
   const std::vector<Probe> probes = options.probes.values(file, evaluation);
   const Graph lowered = evaluation ? lower_evaluate_epoch_probed(file.network, probes)
                                    : lower_train_epoch_probed(file.network, probes);
+  const auto planned_for = [&](const Graph& optimised) { return planned(options, file, optimised); };
   if (options.print_after_all) {
-    print_changes(lowered, passes, made_for(options, file));
+    print_changes(lowered, passes, planned_for);
   } else if (!options.after.empty()) {
     const Graph graph = graph_after(lowered, passes, options.after);
     show(options.emit, graph, outline(graph, "after " + options.after));
@@ -116,7 +121,7 @@ int plan(const PlanCommand& options) {
     const Graph graph = optimise(lowered, passes);
     show(options.emit, graph, outline(graph, options.stage));
   } else {
-    const Plan plan = make_plan(optimise(lowered, passes), made_for(options, file));
+    const Plan plan = planned_for(optimise(lowered, passes));
     if (code) {
       print_out(generated(plan, options.emit));
     } else {

@@ -158,8 +158,11 @@ TEST_CASE("text and JSON of an explanation", "[explain]") {
   const std::string text =
       "plan \"p\" fixed 20\nslot %h : fix[B,300] fields live 0 to 1\n%h = sum(%h, %h) covers \"%h1\" why "
       "\"w\"";
-  const Explanation e{
-      target(), 16, explain(parse_plan(text, "p.rx"), {16, {}, {}}, target()), {{}, {{"a", "b"}}, {}}};
+  const Explanation e{target(),
+                      16,
+                      explain(parse_plan(text, "p.rx"), {16, {}, {}}, target()),
+                      {{}, {{"a", "b"}}, {}},
+                      {32, "c"}};
   CHECK(to_text(e) ==
         "target: cores=2 isa=avx2 l1=32768 l2=1048576 l3=0 clock=4 adds=118 fmas=59 l1_rate=140 l2_rate=100 "
         "l3_rate=90 memory_rate=20 latency=200 barrier=150\n"
@@ -170,7 +173,8 @@ TEST_CASE("text and JSON of an explanation", "[explain]") {
         "      w\n"
         "      on one thread: a run 0.463 us on 2 threads, 0.505 us on one\n"
         "train, estimated: 0.5 us a batch\n"
-        "\nevaluate, a batch of 16:\n"
+        "\nevaluate, a batch of 32:\n"
+        "  c\n"
         "evaluate, not done:\n"
         "  a: b\n");
   CHECK(
@@ -182,7 +186,7 @@ TEST_CASE("text and JSON of an explanation", "[explain]") {
       R"("train":{"steps":[{"name":"%h1","ops":["aggregate"],"kernel":"sum","layout":"fields -> fields","threads":1,)"
       R"("why":"w","choices":["on one thread: a run 0.463 us on 2 threads, 0.505 us on one"],)"
       R"("flops":4800.0,"bytes":38400.0,"estimated_runs":1.0,"estimated_us":0.505}],"not_done":[]},)"
-      R"("evaluate":{"steps":[],"not_done":[{"what":"a","why":"b"}]}})");
+      R"("evaluate":{"steps":[],"not_done":[{"what":"a","why":"b"}],"batch":32,"batch_why":"c"}})");
 }
 
 TEST_CASE("published networks are explained whole", "[explain]") {
