@@ -141,6 +141,12 @@ class StepTime {
   /// Registers of lanes in a panel, of receivers in a row.
   double strips() const { return panel / floats_; }
   double panels() const { return lanes_ / panel; }
+  /// Panels, where two of them share what a message through a sparse weight loads of a connection.
+  double panels_by_columns() const {
+    constexpr double two_together = 1.55;
+    const double pairs = target_.isa == Isa::avx512 ? std::floor(panels() / 2) : 0;
+    return pairs * two_together + (panels() - 2 * pairs);
+  }
 
   /// Numbers of a value, of every lane of its panels.
   double values(const Type& t) const { return static_cast<double>(t.units()) * lanes_; }
@@ -192,7 +198,7 @@ class StepTime {
 
   /// An exact message of +-1 senders through the weight of input i, every sender.
   double whole(std::size_t i) const {
-    if (by_columns(i)) return cycles(2.3 * entries(i) * panels() * strips());
+    if (by_columns(i)) return cycles(2.3 * entries(i) * panels_by_columns() * strips());
     const double d = senders(i), k = receivers(i);
     if (k <= few_receivers) return cycles(1.2 * d * ceil_to(k, 4) * panels() * strips());
     // Each sample adds the rows of the half of the senders that is +1; once all rows are added up.
@@ -222,8 +228,10 @@ class StepTime {
   }
 
   double real() const {
-    const double n = entries(1) * panels() * strips(), k = receivers(1);
-    if (by_columns(1)) return cycles(2.2 * n + 6.5 * k * panels() * strips());
+    const double k = receivers(1);
+    if (by_columns(1))
+      return cycles((2.2 * entries(1) * panels_by_columns() + 6.5 * k * panels()) * strips());
+    const double n = entries(1) * panels() * strips();
     const double fetched = 4 * entries(1) / weight_rate();
     const double numbers = 4 * senders(1) * lanes_;  // read once for every 16 receivers
     return std::max(fmas(n), cycles(n)) + fetched + numbers * std::ceil(k / 16) / target_.rate(numbers);

@@ -1,6 +1,7 @@
 // Messages into exact fields: sums of q over the lanes that are +1, less those that are -1.
 #pragma once
 
+#include <type_traits>
 #include <utility>
 
 #include "runtime/kernels/vectors.hpp"
@@ -29,45 +30,68 @@ inline bool all_signs(SignsIn x, Units units, std::int64_t batch) {
   return true;
 }
 
-/// One strip of lanes of some columns, shortest first, side by side.
-template <class T, bool signs, std::size_t... c>
+/// One strip of lanes of some columns, shortest first, side by side, in some panels.
+template <class T, bool signs, std::size_t... c, std::size_t... p>
 [[gnu::always_inline]] inline void exact_columns(SparseWeight<const std::int32_t> q, const Mask* plus,
                                                  const Mask* minus, int strip, const std::int32_t* column,
-                                                 T* h, std::index_sequence<c...>) {
+                                                 T* h, std::index_sequence<c...>, std::index_sequence<p...>) {
   const std::int32_t* entry[] = {q.entries + q.offsets[column[c]]...};
   const std::int32_t* sender[] = {q.sender + q.offsets[column[c]]...};
   const std::int32_t length[] = {q.offsets[column[c] + 1] - q.offsets[column[c]]...};
-  Field<T> sum[sizeof...(c)] = {}, total[sizeof...(c)] = {};
+  // Of all senders (the same in every panel), or of those that are -1.
+  constexpr std::size_t totals = signs ? 1 : sizeof...(p);
+  Field<T> sum[sizeof...(c)][sizeof...(p)] = {}, total[sizeof...(c)][totals] = {};
   const auto add = [&](std::size_t which, std::int32_t i) {
-    const std::int32_t j = sender[which][i];
+    const std::int64_t j = sender[which][i];
     const Field<T> weight = spread<Field<T>>(entry[which][i]);
-    sum[which] = add_where(sum[which], strip_of<Field<T>>(plus[j], strip), weight);
-    total[which] =
-        signs ? total[which] + weight : add_where(total[which], strip_of<Field<T>>(minus[j], strip), weight);
+    const auto where = [&](const Mask* plane, std::size_t panel) {
+      return strip_of<Field<T>>(plane[static_cast<std::int64_t>(panel) * q.senders + j], strip);
+    };
+    ((sum[which][p] = add_where(sum[which][p], where(plus, p), weight)), ...);
+    if constexpr (signs) {
+      total[which][0] += weight;
+    } else {
+      ((total[which][p] = add_where(total[which][p], where(minus, p), weight)), ...);
+    }
   };
   std::int32_t i = 0;
   for (; i < length[0]; ++i) (add(c, i), ...);
   const auto finish = [&](std::size_t which) {
     for (std::int32_t e = i; e < length[which]; ++e) add(which, e);
-    store(h + column[which] * lanes, (signs ? sum[which] + sum[which] : sum[which]) - total[which]);
+    T* to = h + column[which] * lanes;
+    const auto message = [&](std::size_t panel) {
+      const Field<T> own = sum[which][panel];
+      return signs ? own + own - total[which][0] : own - total[which][signs ? 0 : panel];
+    };
+    (store(to + static_cast<std::int64_t>(p) * q.receivers * lanes, message(p)), ...);
   };
   (finish(c), ...);
 }
 
+/// All columns in some panels.
+template <class T, bool signs, std::size_t panels>
+void exact_panels(SparseWeight<const std::int32_t> q, const Mask* plus, const Mask* minus, T* h) {
+  constexpr auto each = std::make_index_sequence<panels>();
+  for (int strip = 0; strip < strips<T>; ++strip) {
+    T* to = h + strip * width<T>;
+    std::int64_t i = q.begin;
+    for (; i + 4 <= q.end; i += 4)
+      exact_columns<T, signs>(q, plus, minus, strip, q.order + i, to, std::make_index_sequence<4>(), each);
+    for (; i < q.end; ++i)
+      exact_columns<T, signs>(q, plus, minus, strip, q.order + i, to, std::make_index_sequence<1>(), each);
+  }
+}
+
 template <class T, bool signs>
 void exact_sparse_of(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t panels, T* h) {
-  for (std::int64_t p = 0; p < panels; ++p, h += q.receivers * lanes) {
-    const Mask* plus = x.plus + p * q.senders;
-    const Mask* minus = x.minus + p * q.senders;
-    for (int strip = 0; strip < strips<T>; ++strip) {
-      T* to = h + strip * width<T>;
-      std::int64_t i = q.begin;
-      for (; i + 4 <= q.end; i += 4)
-        exact_columns<T, signs>(q, plus, minus, strip, q.order + i, to, std::make_index_sequence<4>());
-      for (; i < q.end; ++i)
-        exact_columns<T, signs>(q, plus, minus, strip, q.order + i, to, std::make_index_sequence<1>());
-    }
-  }
+  std::int64_t p = 0;
+  const auto next = [&]<std::size_t count>(std::integral_constant<std::size_t, count>) {
+    exact_panels<T, signs, count>(q, x.plus + p * q.senders, x.minus + p * q.senders,
+                                  h + p * q.receivers * lanes);
+    p += count;
+  };
+  while (p + panels_together <= panels) next(std::integral_constant<std::size_t, panels_together>());
+  while (p < panels) next(std::integral_constant<std::size_t, 1>());
 }
 
 template <class T>

@@ -1,6 +1,7 @@
 // Messages of real-valued senders: one accumulator an output, senders ascending, fused multiply-add.
 #pragma once
 
+#include <type_traits>
 #include <utility>
 
 #include "runtime/kernels/vectors.hpp"
@@ -104,43 +105,57 @@ constexpr int column_group = 4;
 [[gnu::always_inline]] inline Floats sender_lanes(const float* x) { return load<float>(x); }
 [[gnu::always_inline]] inline Floats sender_lanes(const std::uint8_t* x) { return bytes_to_floats(x); }
 
-/// One strip of lanes of some columns, shortest first.
-template <class X, std::size_t... c>
+/// One strip of lanes of some columns, shortest first, in some panels.
+template <class X, std::size_t... c, std::size_t... p>
 [[gnu::always_inline]] inline void column_tile(SparseWeight<const float> w, const X* x,
                                                const std::int32_t* column, float* acc,
-                                               std::index_sequence<c...>) {
+                                               std::index_sequence<c...>, std::index_sequence<p...>) {
   const float* entry[] = {w.entries + w.offsets[column[c]]...};
   const std::int32_t* sender[] = {w.sender + w.offsets[column[c]]...};
   const std::int32_t length[] = {w.offsets[column[c] + 1] - w.offsets[column[c]]...};
-  Floats sum[sizeof...(c)] = {};
+  Floats sum[sizeof...(c)][sizeof...(p)] = {};
   const auto add = [&](std::size_t which, std::int32_t i) {
-    sum[which] = fma(sender_lanes(x + std::int64_t{sender[which][i]} * lanes),
-                     broadcast<float>(entry[which][i]), sum[which]);
+    const X* from = x + std::int64_t{sender[which][i]} * lanes;
+    const Floats weight = broadcast<float>(entry[which][i]);
+    ((sum[which][p] =
+          fma(sender_lanes(from + static_cast<std::int64_t>(p) * w.senders * lanes), weight, sum[which][p])),
+     ...);
   };
   std::int32_t i = 0;
   for (; i < length[0]; ++i) (add(c, i), ...);
   const auto finish = [&](std::size_t which) {
     for (std::int32_t e = i; e < length[which]; ++e) add(which, e);
-    store(acc + std::int64_t{column[which]} * lanes, sum[which]);
+    float* to = acc + std::int64_t{column[which]} * lanes;
+    (store(to + static_cast<std::int64_t>(p) * w.receivers * lanes, sum[which][p]), ...);
   };
   (finish(c), ...);
+}
+
+/// The columns first .. last - 1 in some panels.
+template <std::size_t panels, class X>
+void column_tiles(SparseWeight<const float> w, std::int64_t first, std::int64_t last, const X* x,
+                  float* acc) {
+  constexpr auto each = std::make_index_sequence<panels>();
+  for (std::int64_t lane = 0; lane < lanes; lane += words) {
+    std::int64_t i = first;
+    for (; i + column_group <= last; i += column_group)
+      column_tile(w, x + lane, w.order + i, acc + lane, std::make_index_sequence<column_group>(), each);
+    for (; i < last; ++i)
+      column_tile(w, x + lane, w.order + i, acc + lane, std::make_index_sequence<1>(), each);
+  }
 }
 
 template <class X>
 void real_sparse(SparseWeight<const float> w, const X* x, std::int64_t panels, float* acc) {
   for (std::int64_t first = w.begin; first < w.end; first += unit_block) {
     const std::int64_t last = first + unit_block < w.end ? first + unit_block : w.end;
-    for (std::int64_t p = 0; p < panels; ++p) {
-      for (std::int64_t lane = 0; lane < lanes; lane += words) {
-        const X* from = x + p * w.senders * lanes + lane;
-        float* to = acc + p * w.receivers * lanes + lane;
-        std::int64_t i = first;
-        for (; i + column_group <= last; i += column_group) {
-          column_tile(w, from, w.order + i, to, std::make_index_sequence<column_group>());
-        }
-        for (; i < last; ++i) column_tile(w, from, w.order + i, to, std::make_index_sequence<1>());
-      }
-    }
+    std::int64_t p = 0;
+    const auto next = [&]<std::size_t count>(std::integral_constant<std::size_t, count>) {
+      column_tiles<count>(w, first, last, x + p * w.senders * lanes, acc + p * w.receivers * lanes);
+      p += count;
+    };
+    while (p + panels_together <= panels) next(std::integral_constant<std::size_t, panels_together>());
+    while (p < panels) next(std::integral_constant<std::size_t, 1>());
   }
 }
 

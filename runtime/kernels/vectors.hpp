@@ -47,6 +47,10 @@ constexpr int strips = static_cast<int>(lanes) / width<T>;
 /// Floats and 32-bit integers in a register.
 constexpr int words = width<float>;
 
+/// Panels that share what a message through a sparse weight loads of a connection: as many as there are
+/// registers for their sums.
+constexpr int panels_together = registers >= 32 ? 2 : 1;
+
 template <class T>
 [[gnu::always_inline]] inline Vector<T> load(const void* from) {
   Vector<T> v;

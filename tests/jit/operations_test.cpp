@@ -191,7 +191,8 @@ TEST_CASE("generated sparse messages are the kernels'", "[jit]") {
       const ExactSparse message{senders, receivers};
       const Made exact(message, isa), advance(AdvanceSparse{senders, receivers}, isa);
       Stream masks(c, message.stream(), isa);
-      for (const std::int64_t batch : batches) {
+      // One to four panels: two of them may be summed at once.
+      for (const std::int64_t batch : {1, 16, 32, 37, 61}) {
         INFO(name_of(isa) << ", batch " << batch << ", " << senders << " x " << receivers);
         const auto n = static_cast<std::size_t>(panels_of(batch) * receivers * lanes);
         const Signs from(draw, batch, senders, 0.3), state(draw, batch, senders, 0),

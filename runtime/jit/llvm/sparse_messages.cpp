@@ -8,12 +8,14 @@ namespace {
 
 constexpr unsigned width = 16;
 
-/// Sums over the columns of a sparse weight in the order of a ColumnStream (runtime/jit/operation.hpp).
+/// Sums over the columns of a sparse weight, of one panel or of some at once, in the order of a ColumnStream
+/// (runtime/jit/operation.hpp).
 struct ColumnSums {
   V weights, offsets, stream, order;  // operands
   llvm::Type* weight_type;
   bool short_indices;
-  Values starts;  // what a column's sum begins as
+  bool loads_together;  // senders of several columns; of masks there are too few registers to do it
+  Values starts;        // what a column's sums begin as
   /// One more entry: its weight, its sender as the stream has it.
   std::function<Values(const Values& sum, V weight, V sender)> add;
   std::function<void(V column, const Values& sum)> finish;
@@ -39,8 +41,11 @@ class ColumnTile {
     state.push_back(stream);
     state = e_.loop(e_.number(0), length[0], 1, state, [&](V i, const Values& carried) {
       Values next;
-      for (unsigned c = 0; c < columns_; ++c)
-        append(next, add(part(carried, c), weights[c], i, carried.back(), c));
+      Values senders;
+      for (unsigned c = 0; c < columns_; ++c) {
+        if (c == senders.size()) append(senders, next_senders(after(carried.back(), c)));
+        append(next, add(part(carried, c), weights[c], i, senders[c]));
+      }
       next.push_back(after(carried.back(), columns_));
       return next;
     });
@@ -50,7 +55,7 @@ class ColumnTile {
       own.push_back(stream);
       if (c > 0) {
         own = e_.loop(length[0], length[c], 1, own, [&](V i, const Values& carried) {
-          Values next = add(part(carried, 0), weights[c], i, carried.back(), 0);
+          Values next = add(part(carried, 0), weights[c], i, sender_at(carried.back()));
           next.push_back(after(carried.back(), 1));
           return next;
         });
@@ -69,8 +74,20 @@ class ColumnTile {
   }
   llvm::Type* index_type() const { return sums_.short_indices ? e_.i16 : e_.i32; }
   V after(V stream, unsigned count) { return e_.at(index_type(), stream, e_.number(count)); }
-  Values add(const Values& sum, V weights, V i, V stream, unsigned which) {
-    V sender = e_.b.CreateZExt(e_.load(index_type(), after(stream, which)), e_.i64);
+  V sender_at(V stream) { return e_.b.CreateZExt(e_.load(index_type(), stream), e_.i64); }
+  /// The senders that come next in the stream. As many as fit into a register are loaded at once and shifted
+  /// apart, where loads are what a sum waits for.
+  Values next_senders(V stream) {
+    const unsigned bits = index_type()->getScalarSizeInBits();
+    const unsigned count = sums_.loads_together && columns_ > 1 ? 64 / bits : 1;
+    if (count == 1) return {sender_at(stream)};
+    V all = e_.b.CreateBitCast(e_.load(e_.vector(index_type(), count), stream), e_.i64);
+    Values each;
+    for (unsigned i = 0; i < count; ++i)
+      each.push_back(e_.b.CreateAnd(e_.b.CreateLShr(all, i * bits), (std::uint64_t{1} << bits) - 1));
+    return each;
+  }
+  Values add(const Values& sum, V weights, V i, V sender) {
     return sums_.add(sum, e_.load(sums_.weight_type, weights, i), sender);
   }
 
@@ -80,24 +97,30 @@ class ColumnTile {
   std::size_t parts_;
 };
 
-/// Sums of the columns of a call; `sums_of` makes those of a panel.
-void sum_columns(Emitter& e, const std::function<ColumnSums(V panel)>& sums_of) {
+/// The sums of columns first .. last - 1, a block or what is left of one.
+void sum_block(Emitter& e, const ColumnSums& sums, V first, V last) {
   const auto columns = static_cast<unsigned>(ColumnStream::tile(e.isa));
+  V whole = e.b.CreateSub(last, e.b.CreateAnd(e.b.CreateSub(last, first), e.number(columns - 1)));
+  V start = e.widened(e.load(e.i32, sums.offsets, first));
+  V stream = e.at(sums.short_indices ? e.i16 : e.i32, sums.stream, start);
+  ColumnTile tile(e, sums, columns), single(e, sums, 1);
+  const Values rest = e.loop(first, whole, columns, {stream}, [&](V k, const Values& carried) -> Values {
+    return {tile.emit(k, carried[0])};
+  });
+  e.loop(whole, last, 1, rest,
+         [&](V k, const Values& carried) -> Values { return {single.emit(k, carried[0])}; });
+}
+
+/// Sums of the columns of a call; `sums_of` makes those of so many panels. Two of them share what is loaded
+/// of a connection, where there are registers for the sums of both.
+void sum_columns(Emitter& e, const std::function<ColumnSums(V panel, unsigned panels)>& sums_of) {
   constexpr std::int64_t block = ColumnStream::block;
+  const bool pairs = e.isa == Isa::avx512;
+  V paired = pairs ? e.b.CreateAnd(e.panels, e.number(-2)) : e.number(0);
   e.loop(e.begin, e.end, block, [&](V first) {
     V last = e.smaller(e.end, e.b.CreateAdd(first, e.number(block)));
-    V whole = e.b.CreateSub(last, e.b.CreateAnd(e.b.CreateSub(last, first), e.number(columns - 1)));
-    e.loop(e.number(0), e.panels, 1, [&](V panel) {
-      const ColumnSums sums = sums_of(panel);
-      V start = e.widened(e.load(e.i32, sums.offsets, first));
-      V stream = e.at(sums.short_indices ? e.i16 : e.i32, sums.stream, start);
-      ColumnTile tile(e, sums, columns), single(e, sums, 1);
-      const Values rest = e.loop(first, whole, columns, {stream}, [&](V k, const Values& carried) -> Values {
-        return {tile.emit(k, carried[0])};
-      });
-      e.loop(whole, last, 1, rest,
-             [&](V k, const Values& carried) -> Values { return {single.emit(k, carried[0])}; });
-    });
+    if (pairs) e.loop(e.number(0), paired, 2, [&](V panel) { sum_block(e, sums_of(panel, 2), first, last); });
+    e.loop(paired, e.panels, 1, [&](V panel) { sum_block(e, sums_of(panel, 1), first, last); });
   });
 }
 
@@ -106,7 +129,7 @@ void sum_columns(Emitter& e, const std::function<ColumnSums(V panel)>& sums_of) 
 void generate(Emitter& e, const RealSparse& o) {
   V w = e.operand(0), offsets = e.operand(1), stream = e.operand(2), order = e.operand(3), h = e.operand(6);
   const SenderLanes x(e, o.x, e.operand(4), e.operand(5));
-  sum_columns(e, [&](V panel) -> ColumnSums {
+  sum_columns(e, [&](V panel, unsigned panels) -> ColumnSums {
     const SenderLanes from = x.of_panel(panel, o.senders);
     V to = e.at(e.f32, h, e.scaled(panel, o.receivers * lanes));
     return {w,
@@ -115,12 +138,20 @@ void generate(Emitter& e, const RealSparse& o) {
             order,
             e.f32,
             o.stream().short_indices(),
-            {e.zeros(e.f32, width)},
-            [&e, from](const Values& sum, V weight, V sender) -> Values {
-              return {e.fma(from.at_stream(sender), e.splat(weight, width), sum[0])};
+            e.isa == Isa::avx512 && !o.x.planes(),
+            Values(panels, e.zeros(e.f32, width)),
+            [&e, &o, from](Values sum, V weight, V sender) -> Values {
+              for (std::size_t p = 0; p < sum.size(); ++p) {
+                const SenderLanes own = from.of_panel(e.number(static_cast<std::int64_t>(p)), o.senders);
+                sum[p] = e.fma(own.at_stream(sender), e.splat(weight, width), sum[p]);
+              }
+              return sum;
             },
-            [&e, from, to](V column, const Values& sum) {
-              e.store(from.finished(sum[0]), e.at(e.f32, to, e.scaled(column, lanes)));
+            [&e, &o, from, to](V column, const Values& sum) {
+              for (std::size_t p = 0; p < sum.size(); ++p) {
+                const auto before = static_cast<std::int64_t>(p) * o.receivers * lanes;
+                e.store(from.finished(sum[p]), e.at(e.f32, to, e.scaled(column, lanes, e.number(before))));
+              }
             }};
   });
   e.finish(e.number(0));
@@ -129,27 +160,33 @@ void generate(Emitter& e, const RealSparse& o) {
 void generate(Emitter& e, const ExactSparse& o) {
   V q = e.operand(0), offsets = e.operand(1), stream = e.operand(2), order = e.operand(3),
     plus = e.operand(4), h = e.operand(5);
-  sum_columns(e, [&](V panel) -> ColumnSums {
+  sum_columns(e, [&](V panel, unsigned panels) -> ColumnSums {
     V masks = e.at(e.i16, plus, e.scaled(panel, o.senders));
     V to = e.at(e.i32, h, e.scaled(panel, o.receivers * lanes));
-    V zeros = e.zeros(e.i32, width);
-    // The lanes that are +1, twice, less all of them.
+    // The lanes that are +1 of each panel, twice, less all of them.
     return {q,
             offsets,
             stream,
             order,
             e.i32,
             o.stream().short_indices(),
-            {zeros, zeros},
-            [&e, masks](const Values& sum, V weight, V sender) -> Values {
+            false,
+            Values(panels + 1, e.zeros(e.i32, width)),
+            [&e, &o, masks](Values sum, V weight, V sender) -> Values {
               V amount = e.splat(weight, width);
-              V where = e.lanes_of(e.load(e.i16, masks, sender));
-              return {e.add_where(sum[0], where, amount), e.b.CreateAdd(sum[1], amount)};
+              for (std::size_t p = 0; p + 1 < sum.size(); ++p) {
+                V own = e.at(e.i16, masks, e.number(static_cast<std::int64_t>(p) * o.senders));
+                sum[p] = e.add_where(sum[p], e.lanes_of(e.load(e.i16, own, sender)), amount);
+              }
+              sum.back() = e.b.CreateAdd(sum.back(), amount);
+              return sum;
             },
-            [&e, to](V column, const Values& sum) {
-              V field = e.at(e.i32, to, e.scaled(column, lanes));
-              V message = e.b.CreateSub(e.b.CreateAdd(sum[0], sum[0]), sum[1]);
-              e.store(message, field);
+            [&e, &o, to](V column, const Values& sum) {
+              for (std::size_t p = 0; p + 1 < sum.size(); ++p) {
+                const auto before = static_cast<std::int64_t>(p) * o.receivers * lanes;
+                V message = e.b.CreateSub(e.b.CreateAdd(sum[p], sum[p]), sum.back());
+                e.store(message, e.at(e.i32, to, e.scaled(column, lanes, e.number(before))));
+              }
             }};
   });
   e.finish(e.number(0));
