@@ -19,8 +19,8 @@ struct EvaluationBatch {
   std::string why;  // for explain
 };
 
-/// options.batch, or a larger one in whole panels in which the cost model finds an image cheaper, and whose
-/// states, numbers and fields, as far as they matter at a time, the second cache holds but for a third.
+/// options.batch, or a larger one in whole panels in which the cost model finds an image clearly cheaper, and
+/// whose states, numbers and fields, as far as they matter at a time, the second cache holds but for a third.
 /// `graph`: an optimised evaluation.
 EvaluationBatch evaluation_batch(const Graph& graph, const PlanOptions& options);
 
