@@ -74,6 +74,17 @@ TEST_CASE("the whole is wanted where both ways cost the same", "[cost]") {
   }
 }
 
+TEST_CASE("two panels share the loads of a sparse message where there are registers for both", "[cost]") {
+  const auto growth = [](const std::string& isa, std::int64_t more, std::int64_t batch) {
+    const Target target = parse_target("isa=" + isa, "t");
+    return run_us(sparse, {.whole = 1}, target, more) / run_us(sparse, {.whole = 1}, target, batch);
+  };
+  CHECK(growth("avx512", 32, 16) < 1.7);
+  CHECK(growth("avx512", 64, 32) > 1.9);
+  CHECK(growth("avx512", 48, 32) > 1.5);
+  CHECK(growth("avx2", 32, 16) > 1.9);
+}
+
 TEST_CASE("updates cost the columns that err", "[cost]") {
   const std::string update =
       "%W = update(%W, %s, %t, %c) {sgd edge=1-1} after correlate {dense edge=1-1} : f32[2000,2000]{@1-1}";
