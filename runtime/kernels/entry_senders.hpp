@@ -19,7 +19,7 @@ struct SenderPair {
 
 /// plane[senders[i]] in lane i.
 [[gnu::always_inline]] inline Words masks_at(const Mask* plane, const std::int32_t* senders) {
-  const auto eight = [&](int i) {
+  const auto eight = [&](int i) __attribute__((always_inline)) {
     const SenderPair a(senders + i), b(senders + i + 2);
     __m128i x = _mm_cvtsi32_si128(plane[a.first]);
     x = _mm_insert_epi16(x, plane[a.second], 1);
@@ -49,12 +49,12 @@ struct SenderPair {
 
 /// The bytes of four samples of each sender, from a panel's bytes on that begin with these samples.
 [[gnu::always_inline]] inline Words quads_at(const std::uint8_t* bytes, const std::int32_t* senders) {
-  const auto word = [&](std::int64_t sender) {
+  const auto word = [&](std::int64_t sender) __attribute__((always_inline)) {
     int x;
     __builtin_memcpy(&x, bytes + sender * lanes, sizeof x);
     return x;
   };
-  const auto four = [&](int i) {
+  const auto four = [&](int i) __attribute__((always_inline)) {
     const SenderPair a(senders + i), b(senders + i + 2);
 #if defined(__SSE4_1__)
     const __m128i x = _mm_insert_epi32(_mm_cvtsi32_si128(word(a.first)), word(a.second), 1);
@@ -84,7 +84,7 @@ struct SenderPair {
 
 /// The sixteen bytes of a panel of the senders first, first + 4, .. of a register.
 [[gnu::always_inline]] inline Words panels_at(const std::uint8_t* bytes, const std::int32_t* senders) {
-  const auto one = [&](int i) {
+  const auto one = [&](int i) __attribute__((always_inline)) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + std::int64_t{senders[i]} * lanes));
   };
 #if defined(__AVX512F__)
@@ -139,7 +139,9 @@ struct SenderPair {
 [[gnu::always_inline]] inline Words panel_dots(const std::uint8_t* bytes, const std::int32_t* senders,
                                                Words v) {
   // Of the entries i, i + 4, .. those of four groups of four samples lie side by side.
-  const auto part = [&](int i) { return dot4(Words{}, panels_at(bytes, senders + i), v); };
+  const auto part = [&](int i) __attribute__((always_inline)) {
+    return dot4(Words{}, panels_at(bytes, senders + i), v);
+  };
   const Words a = part(0), b = part(1), c = part(2), d = part(3);
   const Words first = unpack_low_words(a, b) + unpack_high_words(a, b);
   const Words second = unpack_low_words(c, d) + unpack_high_words(c, d);

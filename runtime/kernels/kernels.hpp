@@ -107,6 +107,8 @@ struct SenderSegments {
                  std::int64_t senders);
 
   static constexpr std::int64_t segment = 128;
+  /// Samples of a column that are read together.
+  static constexpr std::int64_t most_samples = 4;
   static std::int64_t segments_of(std::int64_t senders) { return (senders + segment - 1) / segment; }
   /// Whether columns have enough entries in a segment for it to be worth the reading.
   static bool pay(std::int64_t entries, std::int64_t senders, std::int64_t receivers);
@@ -187,10 +189,11 @@ inline std::int64_t update_scratch(Sender::Kind u, Errors::Kind v, std::int64_t 
   return (4 + per_panel * panels) * stride + row_stride(panels);
 }
 
-/// The same for a sparse weight with segments: a panel's samples side by side, and what two columns read.
+/// The same for a sparse weight with segments: a panel's samples side by side, and what a column reads.
 inline std::int64_t update_scratch(const SenderSegments& segments) {
   const std::int64_t row = segments.segments * SenderSegments::segment;
-  return (64 + lanes * row + 2 * (row + 64)) / static_cast<std::int64_t>(sizeof(float));
+  return (64 + lanes * row + SenderSegments::most_samples * (row + 64)) /
+         static_cast<std::int64_t>(sizeof(float));
 }
 
 struct KernelTable {

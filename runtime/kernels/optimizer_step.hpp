@@ -126,10 +126,12 @@ template <class Step, class Progress>
                                            LaneSet<Words> movable, Progress& progress, int count = words) {
   const bool whole = count == words;
   if (!whole) movable = static_cast<LaneSet<Words>>(movable & lanes_of<Words>((1u << count) - 1u));
-  const auto read = [&](const float* from) {
+  const auto read = [&](const float* from) __attribute__((always_inline)) {
     return whole ? load<float>(from + i) : load_first(from + i, count);
   };
-  const auto write = [&](float* at, Floats x) { whole ? store(at + i, x) : store_first(at + i, x, count); };
+  const auto write = [&](float* at, Floats x) __attribute__((always_inline)) {
+    whole ? store(at + i, x) : store_first(at + i, x, count);
+  };
   const Floats w = read(to.w);
   Floats m{}, v{};
   if constexpr (Step::moments > 0) m = read(to.m);

@@ -41,19 +41,28 @@ class PickedBytes {
     }
   }
 
-  /// Memory for the bytes of a column, the first or the second.
-  std::uint8_t* column(int which) const { return rows_ + lanes * row_ + which * (row_ + 64); }
+  /// A sample's bytes of the panel's senders.
+  const std::uint8_t* sample(int lane) const { return rows_ + lane * row_; }
+  /// Where pick() leaves the bytes of the n-th of a column's samples.
+  const std::uint8_t* picked(int n) const { return sample(lanes) + n * room(); }
 
-  /// The bytes of one sample of the senders of column k, one after the other; more follow that mean nothing.
-  [[gnu::always_inline]] void pick(std::int64_t k, int lane, std::uint8_t* to) const {
+  /// The bytes of the senders of column k in some samples, one sender after the other; more follow that mean
+  /// nothing.
+  template <int samples>
+  [[gnu::always_inline]] void pick(std::int64_t k, const std::uint8_t* const (&from)[samples]) const {
 #if defined(__AVX512VBMI__)
-    const std::uint8_t* from = rows_ + lane * row_;
     const std::uint8_t* place = place_ + offsets_[k];
     const std::uint8_t* count = count_ + k * segments_;
-    for (std::int64_t s = 0; s < segments_; ++s, from += SenderSegments::segment) {
-      const __m512i low = _mm512_load_si512(from), high = _mm512_load_si512(from + 64);
-      const auto look_up = [&](int i) {
-        _mm512_storeu_si512(to + i, _mm512_permutex2var_epi8(low, _mm512_loadu_si512(place + i), high));
+    std::uint8_t* to = rows_ + lanes * row_;
+    for (std::int64_t s = 0; s < segments_; ++s) {
+      const auto look_up = [&](int i) __attribute__((always_inline)) {
+        const __m512i places = _mm512_loadu_si512(place + i);
+#pragma GCC unroll 4
+        for (int n = 0; n < samples; ++n) {
+          const std::uint8_t* bytes = from[n] + s * SenderSegments::segment;
+          const __m512i low = _mm512_load_si512(bytes), high = _mm512_load_si512(bytes + 64);
+          _mm512_storeu_si512(to + n * room() + i, _mm512_permutex2var_epi8(low, places, high));
+        }
       };
       look_up(0);
       if (count[s] > 64) look_up(64);
@@ -61,11 +70,13 @@ class PickedBytes {
       place += count[s];
     }
 #else
-    static_cast<void>(k), static_cast<void>(lane), static_cast<void>(to);
+    static_cast<void>(k), static_cast<void>(from);
 #endif
   }
 
  private:
+  std::int64_t room() const { return row_ + 64; }
+
   std::int64_t segments_;
   const std::uint8_t* place_;
   const std::uint8_t* count_;

@@ -42,21 +42,25 @@ class SparseDescent {
     if (one_panel_of_bytes()) {
       const auto panels = [&](std::int64_t k) { return panel_sums(k); };
       if (picked_) {
-        columns<false>(one_, [&](std::int64_t k) { return sample_sums<1>(k); });
-        columns<false>(two_, [&](std::int64_t k) { return sample_sums<2>(k); });
+        picked_columns<1>(lists_[1]);
+        picked_columns<2>(lists_[2]);
+        picked_columns<3>(lists_[3]);
+        picked_columns<4>(lists_[4]);
       } else {
-        columns<true>(one_, [&](std::int64_t k) { return quad_sums(k); });
-        columns<true>(two_, panels);
+        columns(lists_[1], [&](std::int64_t k) { return quad_sums(k); });
       }
-      columns<true>(more_, panels);
+      columns(lists_[0], panels);
     } else if (how == Arithmetic::signs && in_.panels == 1 && !correlation_.zeros()) {
-      columns<true>(more_, [&](std::int64_t k) { return sign_sums(k); });
+      columns(lists_[0], [&](std::int64_t k) { return sign_sums(k); });
     } else {
-      columns<true>(more_, [&](std::int64_t k) {
-        return [&, k](const std::int32_t* senders, std::int64_t) { return correlation_.at(k, senders); };
+      columns(lists_[0], [&](std::int64_t k) {
+        return [&, k](const std::int32_t* senders) { return correlation_.at(k, senders); };
       });
     }
   }
+
+  /// Samples with an error up to which picking a column's bytes of each is cheaper than reading those of all.
+  static constexpr std::uint32_t most_picked = SenderSegments::most_samples;
 
   struct List {
     int count = 0;
@@ -93,23 +97,21 @@ class SparseDescent {
 
   bool one_panel_of_bytes() const { return how == Arithmetic::bytes && in_.panels == 1; }
 
-  /// Lists the columns with an error: of bytes in the only panel by the samples that err where bytes can be
-  /// picked, else by groups of four neighbouring samples that do.
+  /// Lists the columns with an error: of bytes in the only panel by how many samples err where bytes can be
+  /// picked, else those with errors in one group of four neighbouring samples apart.
   void find_errors(std::int64_t first, std::int64_t last) {
-    one_.count = two_.count = more_.count = 0;
+    for (List& list : lists_) list.count = 0;
     for (std::int64_t k = first; k < last; k += words) {
       const Words lanes = erring_lanes_from(k, last);
-      Words spread = lanes;
       if (!one_panel_of_bytes()) {
-        spread = Words{};
-      } else if (!picked_) {
-        spread = (lanes | lanes >> 1 | lanes >> 2 | lanes >> 3) & 0x1111u;
+        append(lists_[0], k, lanes != 0);
+        continue;
       }
-      // Without the lowest bit once, and twice.
-      const Words second = spread & (spread - 1u), third = second & (second - 1u);
-      append(one_, k, (lanes != 0) & (spread != 0) & (second == 0));
-      append(two_, k, (second != 0) & (third == 0));
-      append(more_, k, one_panel_of_bytes() ? third != 0 : lanes != 0);
+      const Words parts =
+          popcount(picked_ ? lanes : (lanes | lanes >> 1 | lanes >> 2 | lanes >> 3) & 0x1111u);
+      const std::uint32_t apart = picked_ ? most_picked : 1;
+      append(lists_[0], k, parts > apart);
+      for (std::uint32_t n = 1; n <= apart; ++n) append(lists_[n], k, parts == n);
     }
   }
 
@@ -126,6 +128,15 @@ class SparseDescent {
     list.count += list_lanes(which, static_cast<std::int32_t>(k), list.column + list.count);
   }
 
+  /// 1 if the lowest bit of `bits` is one of `plus`, else -1: without a branch, which would be anybody's
+  /// guess.
+  static float sign_of(unsigned plus, unsigned bits) {
+    const unsigned minus = (plus >> lowest_bit(bits) & 1u) ^ 1u, one = 0x3f800000u | minus << 31;
+    float sign;
+    __builtin_memcpy(&sign, &one, sizeof sign);
+    return sign;
+  }
+
   static int lowest_bit(unsigned bits) { return __builtin_ctz(bits | 0x10000u); }
 
   /// S of a register of senders of column k, which errs in one quad.
@@ -133,88 +144,123 @@ class SparseDescent {
     const unsigned plus = in_.v.signs.plus[k], minus = in_.v.signs.minus[k];
     const int first = lowest_bit(plus | minus) & ~3;
     return [bytes = in_.u.bytes + first, v = broadcast(signed_bytes(plus >> first, minus >> first))](
-               const std::int32_t* senders, std::int64_t) {
-      return to_floats(dot4(Words{}, quads_at(bytes, senders), v));
-    };
-  }
-
-  /// The same where it errs in so many samples, whose bytes are picked.
-  template <int samples>
-  auto sample_sums(std::int64_t k) const {
-    const unsigned plus = in_.v.signs.plus[k], both = plus | in_.v.signs.minus[k];
-    const auto sign = [&](int lane) { return broadcast(plus >> lane & 1 ? 1.0f : -1.0f); };
-    const int first = lowest_bit(both), second = samples == 2 ? lowest_bit(both & (both - 1)) : first;
-    picked_->pick(k, first, picked_->column(0));
-    if (samples == 2) picked_->pick(k, second, picked_->column(1));
-    // Products and sums of so few bytes are exact.
-    return [a = picked_->column(0), b = picked_->column(1), a_sign = sign(first), b_sign = sign(second)](
-               const std::int32_t*, std::int64_t i) {
-      const Floats s = bytes_to_floats(a + i) * a_sign;
-      return samples == 1 ? s : fma(bytes_to_floats(b + i), b_sign, s);
-    };
+               const std::int32_t* senders) { return to_floats(dot4(Words{}, quads_at(bytes, senders), v)); };
   }
 
   /// Of senders wherever it errs.
   auto panel_sums(std::int64_t k) const {
-    return
-        [bytes = in_.u.bytes, v = signed_panel(in_.v.signs.plus[k], in_.v.signs.minus[k])](
-            const std::int32_t* senders, std::int64_t) { return to_floats(panel_dots(bytes, senders, v)); };
+    return [bytes = in_.u.bytes, v = signed_panel(in_.v.signs.plus[k], in_.v.signs.minus[k])](
+               const std::int32_t* senders) { return to_floats(panel_dots(bytes, senders, v)); };
   }
 
   /// S of a register of senders of column k, none of which is 0 where there is an error.
   auto sign_sums(std::int64_t k) const {
     const std::uint32_t plus = in_.v.signs.plus[k], both = plus | in_.v.signs.minus[k];
     return [masks = in_.u.signs.plus, plus = broadcast(plus), both = broadcast(both),
-            count = broadcast(static_cast<float>(__builtin_popcount(both)))](const std::int32_t* senders,
-                                                                             std::int64_t) {
+            count = broadcast(static_cast<float>(__builtin_popcount(both)))](const std::int32_t* senders) {
       return sign_products(both, plus, masks_at(masks, senders), count);
     };
   }
 
-  /// The steps of the listed columns; sums_of(k) is a function of a register of senders of column k and of
-  /// the first one's place in it. What the loops need is copied: of what others can see the compiler keeps
-  /// nothing in registers.
-  template <bool reads_senders, class Sums>
-  [[gnu::always_inline]] void columns(const List& list, Sums sums_of) {
-    const Floats alpha = broadcast(in_.scalars[0]);
-    const bool diagonal = reads_senders && !in_.fixed.empty();
+  /// The steps of the listed columns, which err in so many samples.
+  template <int samples>
+  void picked_columns(const List& list) {
     const SparseWeight<float> weight = in_.weight;
+    const Floats alpha = broadcast(in_.scalars[0]);
+    const PickedBytes picked = *picked_;
+    Moved progress = progress_;
+    for (int i = 0; i < list.count; ++i) {
+      const std::int64_t k = list.column[i];
+      const unsigned plus = in_.v.signs.plus[k];
+      unsigned left = plus | in_.v.signs.minus[k];
+      const std::uint8_t* from[samples];
+      Floats signs[samples];
+#pragma GCC unroll 4
+      for (int n = 0; n < samples; ++n, left &= left - 1) {
+        from[n] = picked.sample(lowest_bit(left));
+        signs[n] = broadcast(sign_of(plus, left));
+      }
+      picked.pick(k, from);
+      const auto sum = [&](std::int64_t e, bool) __attribute__((always_inline)) {
+        // Products and sums of so few bytes are exact.
+        Floats s = bytes_to_floats(picked.picked(0) + e) * signs[0];
+#pragma GCC unroll 4
+        for (int n = 1; n < samples; ++n) s = fma(bytes_to_floats(picked.picked(n) + e), signs[n], s);
+        return s;
+      };
+      column(weight, k, alpha, progress, sum, [](std::int64_t, bool) { return lanes_of<Words>(~0u); });
+    }
+    progress_ = progress;
+  }
+
+  /// The steps of the listed columns; sums_of(k) is a function of a register of senders of column k. What the
+  /// loops need is copied: of what others can see the compiler keeps nothing in registers.
+  template <class Sums>
+  [[gnu::always_inline]] void columns(const List& list, Sums sums_of) {
+    const SparseWeight<float> weight = in_.weight;
+    const Floats alpha = broadcast(in_.scalars[0]);
+    const bool diagonal = !in_.fixed.empty();
     Moved progress = progress_;
     for (int i = 0; i < list.count; ++i) {
       const std::int64_t k = list.column[i];
       const auto sums = sums_of(k);
-      const Ints own = broadcast(diagonal ? static_cast<std::int32_t>(k) : -1);
-      std::int64_t e = weight.offsets[k];
-      const std::int64_t begin = e, end = weight.offsets[k + 1];
-      const auto moved = [&](Floats w, const std::int32_t* senders) {
-        const Floats s = sums(senders, e - begin);
-        auto moves = is_not_zero(s);
-        if (diagonal)
-          moves = static_cast<LaneSet<Words>>(moves & differing(load<std::int32_t>(senders), own));
-        return fma_where(moves, alpha, s, w);
+      const std::int64_t begin = weight.offsets[k];
+      const Ints own = broadcast(static_cast<std::int32_t>(k));
+      const auto with_senders = [&](std::int64_t e, bool whole, auto run) __attribute__((always_inline)) {
+        if (whole) return run(weight.sender + begin + e);
+        return run(Senders(weight, begin + e));
       };
-      for (; e + words <= end; e += words) {
-        const Floats w = load<float>(weight.entries + e), next = moved(w, weight.sender + e);
-        progress.note(w, next, Floats{});
-        store(weight.entries + e, next);
-      }
-      if (e == end) continue;
-      const int rest = static_cast<int>(end - e);
-      const auto exists = lanes_of<Words>((1u << rest) - 1u);
-      const Floats w = load_first(weight.entries + e, rest);
-      const Floats next =
-          select(exists, reads_senders ? moved(w, Senders(weight, e)) : moved(w, weight.sender), Floats{});
-      progress.note(w, next, Floats{});
-      store_first(weight.entries + e, next, rest);
+      const auto sum = [&](std::int64_t e, bool whole) __attribute__((always_inline)) {
+        return with_senders(e, whole, sums);
+      };
+      const auto movable = [&](std::int64_t e, bool whole) __attribute__((always_inline)) {
+        return with_senders(
+            e, whole, [&](const std::int32_t* senders) __attribute__((always_inline)) {
+              return diagonal ? differing(load<std::int32_t>(senders), own) : lanes_of<Words>(~0u);
+            });
+      };
+      column(weight, k, alpha, progress, sum, movable);
     }
     progress_ = progress;
+  }
+
+  /// The step of a column; sum(e, whole) is S of the register of its entries from the e-th on, movable(e,
+  /// whole) which of them are free. A register is whole except where the column is shorter. The last entries
+  /// are moved together with some before them, as those were, to fill one: a load of the next column would
+  /// wait for a masked store.
+  template <class Sum, class Movable>
+  [[gnu::always_inline]] static void column(const SparseWeight<float>& weight, std::int64_t k, Floats alpha,
+                                            Moved& progress, Sum sum, Movable movable) {
+    const std::int64_t begin = weight.offsets[k], length = weight.offsets[k + 1] - begin;
+    float* entries = weight.entries + begin;
+    const auto moved = [&](Floats w, std::int64_t e, bool whole) __attribute__((always_inline)) {
+      const Floats s = sum(e, whole);
+      return fma_where(static_cast<LaneSet<Words>>(is_not_zero(s) & movable(e, whole)), alpha, s, w);
+    };
+    if (length < words) {
+      const int count = static_cast<int>(length);
+      const Floats w = load_first(entries, count);
+      const Floats next = select(lanes_of<Words>((1u << count) - 1u), moved(w, 0, false), Floats{});
+      progress.note(w, next, Floats{});
+      return store_first(entries, next, count);
+    }
+    const auto move = [&](Floats w, std::int64_t e) __attribute__((always_inline)) {
+      const Floats next = moved(w, e, true);
+      progress.note(w, next, Floats{});
+      store(entries + e, next);
+    };
+    const Floats last = read_once(entries + length - words);
+    std::int64_t e = 0;
+    for (; e + words <= length; e += words) move(read_once(entries + e), e);
+    if (e < length) move(last, length - words);
   }
 
   const SparseArguments& in_;
   SparseCorrelation<how> correlation_;
   Moved progress_;
   std::optional<PickedBytes> picked_;
-  List one_, two_, more_;  // columns with errors in one sample or group, in two, in more or any
+  List lists_[most_picked +
+              1];          // columns with errors in so many samples, or one group; 0: all others that err
   std::size_t fixed_ = 0;  // the first fixed entry that has yet to decay
 };
 

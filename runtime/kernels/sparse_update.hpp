@@ -48,7 +48,9 @@ class SparseUpdate {
     const std::int64_t begin = in_.weight.offsets[k], end = in_.weight.offsets[k + 1];
     const bool all_move = fixed_ == in_.fixed.size() || fixed_at(fixed_) >= end;
     const std::int64_t rest = (end - begin) % words;
-    const auto s_of = [&](std::int64_t e) { return correlation_.at(k, in_.weight.sender + e); };
+    const auto s_of = [&](std::int64_t e) __attribute__((always_inline)) {
+      return correlation_.at(k, in_.weight.sender + e);
+    };
     if (all_move) {
       step_registers(step_, parameters(), begin, end - rest, progress_, s_of);
     } else {

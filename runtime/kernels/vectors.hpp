@@ -57,6 +57,17 @@ template <class T>
   __builtin_memcpy(&v, from, sizeof v);
   return v;
 }
+/// The same kept in a register: not read again by each who uses it.
+template <class T>
+[[gnu::always_inline]] inline Vector<T> read_once(const T* from) {
+  Vector<T> v = load<T>(from);
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#else
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
 /// Stores into an array of V's elements. Not by memcpy: the compiler would take every pointer and size that a
 /// loop reads for overwritten.
 template <class V>
