@@ -363,19 +363,26 @@ class DenseSums {
   ErringRegisters erring_{};
 };
 
-/// The steps of one row; s_of(k) is S of the register of receivers from k on.
+/// Whether what fills rows up to their stride may take part in steps: of weight, moments and S that are all 0
+/// comes 0.
+template <StepRule rule>
+bool zeros_stay(const float* scalars) {
+  return !Step<rule>::is_adam || scalars[8] > 0;
+}
+
+/// The steps of one row up to receiver `end`; s_of(k) is S of the register of receivers from k on.
 template <class Step, class Progress, class Sum>
 [[gnu::always_inline]] inline void step_row(const Step& step, Parameters to, const DenseArguments& in,
-                                            std::int64_t j, Progress& progress, Sum s_of) {
-  const std::int64_t receivers = in.weight.receivers, whole = receivers / words * words;
+                                            std::int64_t j, std::int64_t end, Progress& progress, Sum s_of) {
+  const std::int64_t whole = end / words * words;
   // The register with the weight that stays.
-  const std::int64_t fixed = in.fixed_diagonal && j < receivers ? j / words * words : -1;
-  for (std::int64_t k = 0; k < receivers; k += words) {
-    const std::int64_t end = k <= fixed ? fixed : whole;
-    step_registers(step, to, k, end, progress, s_of);
-    k = k < end ? end : k;
-    if (k >= receivers) break;
-    const std::int64_t left = receivers - k;
+  const std::int64_t fixed = in.fixed_diagonal && j < in.weight.receivers ? j / words * words : -1;
+  for (std::int64_t k = 0; k < end; k += words) {
+    const std::int64_t stop = k <= fixed ? fixed : whole;
+    step_registers(step, to, k, stop, progress, s_of);
+    k = k < stop ? stop : k;
+    if (k >= end) break;
+    const std::int64_t left = end - k;
     unsigned movable = (1u << (left < words ? left : words)) - 1u;
     if (k == fixed) movable &= ~(1u << (j - k));
     step_at(step, to, k, s_of(k), lanes_of<Words>(movable), progress);
@@ -389,9 +396,18 @@ template <StepRule rule, bool plus_zero, class Sum>
   const Step<rule, plus_zero> step(in.scalars);
   const DenseWeight<float>& weight = in.weight;
   const Parameters to(weight.entries, in.moments, in.q);
+  const bool padded = zeros_stay<rule>(in.scalars);
   Progress<rule> progress;
+  if (padded && weight.stride == words && !in.fixed_diagonal) {
+    // A row is a register: the loop over registers takes all rows.
+    step_registers(
+        step, to, weight.first_sender * words, weight.last_sender * words,
+        progress, [&](std::int64_t at) __attribute__((always_inline)) { return s_of(at / words)(0); });
+    return progress.report();
+  }
+  const std::int64_t end = padded ? weight.stride : weight.receivers;
   for (std::int64_t j = weight.first_sender; j < weight.last_sender; ++j)
-    step_row(step, to.from(j * weight.stride), in, j, progress, s_of(j));
+    step_row(step, to.from(j * weight.stride), in, j, end, progress, s_of(j));
   return progress.report();
 }
 
