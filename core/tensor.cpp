@@ -55,7 +55,7 @@ Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape
 
 Tensor::Tensor(const Tensor& other) : dtype_(other.dtype_), shape_(other.shape_), size_(other.size_) {
   if (!other.buffer_) return;
-  buffer_ = zeroed_bytes(bytes());
+  buffer_ = unset_bytes(bytes());
   std::memcpy(buffer_.get(), other.buffer_.get(), bytes());
 }
 

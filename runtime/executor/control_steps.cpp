@@ -142,9 +142,8 @@ class Loop final : public Runnable {
       std::memcpy(tensor.raw(), source.tensor->raw(), source.tensor->bytes());
       return;
     }
-    const bool state = target.slot->storage == Storage::signs || target.slot->storage == Storage::pair;
     for_each_stretch(target, c.frame, part, [&](std::size_t at, std::size_t bytes) {
-      if (state && part.count > 1) return copy_changes(target.data + at, source.data + at, bytes);
+      if (target.is_planes() && part.count > 1) return copy_changes(target.data + at, source.data + at, bytes);
       std::memcpy(target.data + at, source.data + at, bytes);
     });
     const bool weight = target.slot->storage == Storage::dense || target.slot->storage == Storage::columns;

@@ -56,12 +56,8 @@ class PatternStream {
   OfPattern<Stream> stream_;
 };
 
-bool is_planes(const Place& x) {
-  return x.slot->storage == Storage::signs || x.slot->storage == Storage::pair;
-}
-
 void* second_plane(const Context& c, const Place& x) {
-  return is_planes(x) ? pointer(x.signs_in(c.frame).minus) : nullptr;
+  return x.is_planes() ? pointer(x.signs_in(c.frame).minus) : nullptr;
 }
 
 class RealStep : public GeneratedStep {

@@ -116,6 +116,8 @@ struct Place {
   T* as() const {
     return reinterpret_cast<T*>(data);
   }
+  /// Whether it holds two bit planes.
+  bool is_planes() const { return slot->storage == Storage::signs || slot->storage == Storage::pair; }
   SignsOut signs(const Frame& frame) const { return {as<Mask>(), as<Mask>() + frame.panels * units}; }
   SignsIn signs_in(const Frame& frame) const { return {as<Mask>(), as<Mask>() + frame.panels * units}; }
   DenseWeight<float> dense() const { return {as<float>(), senders, receivers, stride}; }

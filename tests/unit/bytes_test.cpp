@@ -13,14 +13,17 @@ TEST_CASE("bytes begin on a line, large ones on a huge page, and are 0", "[bytes
   for (const std::size_t count :
        {std::size_t{0}, std::size_t{1}, std::size_t{64}, mega - 1, mega, 2 * mega, 2 * mega + 1, 5 * mega}) {
     CAPTURE(count);
+    const std::size_t alignment = count >= mega ? 2 * mega : 64;
     // What was freed before is not 0.
     {
-      const Bytes used = zeroed_bytes(count);
+      const Bytes used = unset_bytes(count);
+      REQUIRE(used);
+      REQUIRE(reinterpret_cast<std::uintptr_t>(used.get()) % alignment == 0);
       std::fill_n(used.get(), count, std::byte{0xff});
     }
     const Bytes bytes = zeroed_bytes(count);
     REQUIRE(bytes);
-    REQUIRE(reinterpret_cast<std::uintptr_t>(bytes.get()) % (count >= mega ? 2 * mega : 64) == 0);
+    REQUIRE(reinterpret_cast<std::uintptr_t>(bytes.get()) % alignment == 0);
     REQUIRE(std::all_of(bytes.get(), bytes.get() + count, [](std::byte b) { return b == std::byte{0}; }));
   }
 }
