@@ -40,7 +40,8 @@ class Timed {
     double spent = 0;
     while (steps_ < most_) {
       spent = seconds_of(few_ + steps_) - call;
-      if (spent >= seconds / 2) return;
+      // Where a call costs much, its own unsteadiness must not drown the steps.
+      if (spent >= std::max(seconds / 2, call)) return;
       constexpr double largest_growth = 4;
       const double factor = std::clamp(seconds / std::max(spent, 1e-9), 2.0, largest_growth);
       steps_ = std::min(most_, static_cast<std::int64_t>(std::ceil(static_cast<double>(steps_) * factor)));
