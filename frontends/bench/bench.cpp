@@ -134,6 +134,12 @@ struct Contender {
   Timed train, evaluate;
 };
 
+void train(Session& session, const Course& course, std::int64_t steps) {
+  constexpr std::int64_t at_once = 1 << 14;  // bounds the memory of their order
+  for (std::int64_t left = steps; left > 0; left -= at_once)
+    session.train(course.train, course.stream.next(std::min(left, at_once)), course.batch);
+}
+
 constexpr std::int64_t every_step = std::int64_t{1} << 40;
 
 /// A sink that copies what it is shown.
@@ -197,10 +203,7 @@ BenchResult run(const NetworkFile& file, const Dataset& data, const BenchOptions
   BatchStream stream(file, data, result.batch);
   const Course course{stream, labelled(data.train, data.code), labelled(data.test, data.code), result.batch,
                       data.test.images()};
-  constexpr std::int64_t steps_at_once = 1 << 14;  // bounds the memory of their order
-  for (std::int64_t left = options.after_steps; left > 0; left -= steps_at_once) {
-    session.train(course.train, stream.next(std::min(left, steps_at_once)), result.batch);
-  }
+  train(session, course, options.after_steps);
 
   std::vector<Contender> contenders;
   const auto add = [&](std::string name, Session& network) {

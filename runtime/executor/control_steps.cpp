@@ -143,7 +143,8 @@ class Loop final : public Runnable {
       return;
     }
     for_each_stretch(target, c.frame, part, [&](std::size_t at, std::size_t bytes) {
-      if (target.is_planes() && part.count > 1) return copy_changes(target.data + at, source.data + at, bytes);
+      if (target.is_planes() && part.count > 1)
+        return copy_changes(target.data + at, source.data + at, bytes);
       std::memcpy(target.data + at, source.data + at, bytes);
     });
     const bool weight = target.slot->storage == Storage::dense || target.slot->storage == Storage::columns;
