@@ -107,8 +107,8 @@ struct SenderSegments {
                  std::int64_t senders);
 
   static constexpr std::int64_t segment = 128;
-  /// Samples of a column that are read together.
-  static constexpr std::int64_t most_samples = 4;
+  /// Samples of a column that are read together: up to so many errors that is cheaper than reading all.
+  static constexpr int most_samples = 4;
   static std::int64_t segments_of(std::int64_t senders) { return (senders + segment - 1) / segment; }
   /// Whether columns have enough entries in a segment for it to be worth the reading.
   static bool pay(std::int64_t entries, std::int64_t senders, std::int64_t receivers);

@@ -59,9 +59,6 @@ class SparseDescent {
     }
   }
 
-  /// Samples with an error up to which picking a column's bytes of each is cheaper than reading those of all.
-  static constexpr std::uint32_t most_picked = SenderSegments::most_samples;
-
   struct List {
     int count = 0;
     std::int32_t column[block + words];  // a register is written at a time
@@ -109,7 +106,7 @@ class SparseDescent {
       }
       const Words parts =
           popcount(picked_ ? lanes : (lanes | lanes >> 1 | lanes >> 2 | lanes >> 3) & 0x1111u);
-      const std::uint32_t apart = picked_ ? most_picked : 1;
+      const std::uint32_t apart = picked_ ? SenderSegments::most_samples : 1;
       append(lists_[0], k, parts > apart);
       for (std::uint32_t n = 1; n <= apart; ++n) append(lists_[n], k, parts == n);
     }
@@ -181,14 +178,14 @@ class SparseDescent {
         signs[n] = broadcast(sign_of(plus, left));
       }
       picked.pick(k, from);
-      const auto sum = [&](std::int64_t e, bool) __attribute__((always_inline)) {
+      const auto sum = [&](std::int64_t e) __attribute__((always_inline)) {
         // Products and sums of so few bytes are exact.
         Floats s = bytes_to_floats(picked.picked(0) + e) * signs[0];
 #pragma GCC unroll 4
         for (int n = 1; n < samples; ++n) s = fma(bytes_to_floats(picked.picked(n) + e), signs[n], s);
         return s;
       };
-      column(weight, k, alpha, progress, sum, [](std::int64_t, bool) { return lanes_of<Words>(~0u); });
+      column(weight, k, alpha, progress, sum, [](std::int64_t) { return lanes_of<Words>(~0u); });
     }
     progress_ = progress;
   }
@@ -204,48 +201,39 @@ class SparseDescent {
     for (int i = 0; i < list.count; ++i) {
       const std::int64_t k = list.column[i];
       const auto sums = sums_of(k);
-      const std::int64_t begin = weight.offsets[k];
+      const Senders register_or_more(weight, weight.offsets[k]);
+      const std::int32_t* senders = register_or_more;
       const Ints own = broadcast(static_cast<std::int32_t>(k));
-      const auto with_senders = [&](std::int64_t e, bool whole, auto run) __attribute__((always_inline)) {
-        if (whole) return run(weight.sender + begin + e);
-        return run(Senders(weight, begin + e));
-      };
-      const auto sum = [&](std::int64_t e, bool whole) __attribute__((always_inline)) {
-        return with_senders(e, whole, sums);
-      };
-      const auto movable = [&](std::int64_t e, bool whole) __attribute__((always_inline)) {
-        return with_senders(
-            e, whole, [&](const std::int32_t* senders) __attribute__((always_inline)) {
-              return diagonal ? differing(load<std::int32_t>(senders), own) : lanes_of<Words>(~0u);
-            });
+      const auto sum = [&](std::int64_t e) __attribute__((always_inline)) { return sums(senders + e); };
+      const auto movable = [&](std::int64_t e) __attribute__((always_inline)) {
+        return diagonal ? differing(load<std::int32_t>(senders + e), own) : lanes_of<Words>(~0u);
       };
       column(weight, k, alpha, progress, sum, movable);
     }
     progress_ = progress;
   }
 
-  /// The step of a column; sum(e, whole) is S of the register of its entries from the e-th on, movable(e,
-  /// whole) which of them are free. A register is whole except where the column is shorter. The last entries
-  /// are moved together with some before them, as those were, to fill one: a load of the next column would
-  /// wait for a masked store.
+  /// The step of a column; sum(e) is S of the register of its entries from the e-th on, movable(e) which of
+  /// them are free. The last entries are moved together with some before them, as those were, to fill a
+  /// register: a load of the next column would wait for a masked store.
   template <class Sum, class Movable>
   [[gnu::always_inline]] static void column(const SparseWeight<float>& weight, std::int64_t k, Floats alpha,
                                             Moved& progress, Sum sum, Movable movable) {
     const std::int64_t begin = weight.offsets[k], length = weight.offsets[k + 1] - begin;
     float* entries = weight.entries + begin;
-    const auto moved = [&](Floats w, std::int64_t e, bool whole) __attribute__((always_inline)) {
-      const Floats s = sum(e, whole);
-      return fma_where(static_cast<LaneSet<Words>>(is_not_zero(s) & movable(e, whole)), alpha, s, w);
+    const auto moved = [&](Floats w, std::int64_t e) __attribute__((always_inline)) {
+      const Floats s = sum(e);
+      return fma_where(static_cast<LaneSet<Words>>(is_not_zero(s) & movable(e)), alpha, s, w);
     };
     if (length < words) {
       const int count = static_cast<int>(length);
       const Floats w = load_first(entries, count);
-      const Floats next = select(lanes_of<Words>((1u << count) - 1u), moved(w, 0, false), Floats{});
+      const Floats next = select(lanes_of<Words>((1u << count) - 1u), moved(w, 0), Floats{});
       progress.note(w, next, Floats{});
       return store_first(entries, next, count);
     }
     const auto move = [&](Floats w, std::int64_t e) __attribute__((always_inline)) {
-      const Floats next = moved(w, e, true);
+      const Floats next = moved(w, e);
       progress.note(w, next, Floats{});
       store(entries + e, next);
     };
@@ -259,8 +247,8 @@ class SparseDescent {
   SparseCorrelation<how> correlation_;
   Moved progress_;
   std::optional<PickedBytes> picked_;
-  List lists_[most_picked +
-              1];          // columns with errors in so many samples, or one group; 0: all others that err
+  // Columns with errors in so many samples, or one group; 0: all others that err.
+  List lists_[SenderSegments::most_samples + 1];
   std::size_t fixed_ = 0;  // the first fixed entry that has yet to decay
 };
 
