@@ -141,9 +141,10 @@ class StepTime {
   /// Registers of lanes in a panel, of receivers in a row.
   double strips() const { return panel / floats_; }
   double panels() const { return lanes_ / panel; }
-  /// Panels, where two of them share what a message through a sparse weight loads of a connection.
+  /// Panels, where two of them share what a message through a sparse weight loads of a connection, and bytes
+  /// lie side by side.
   double panels_by_columns() const {
-    constexpr double two_together = 1.55;
+    const double two_together = storage(0) == Storage::bytes ? 1.3 : 1.55;
     const double pairs = target_.isa == Isa::avx512 ? std::floor(panels() / 2) : 0;
     return pairs * two_together + (panels() - 2 * pairs);
   }

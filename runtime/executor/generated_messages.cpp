@@ -1,6 +1,7 @@
 // Messages by generated functions.
 #include "runtime/executor/followed_samples.hpp"
 #include "runtime/executor/generated_step.hpp"
+#include "runtime/executor/scratch.hpp"
 
 namespace relaxon::executor {
 namespace {
@@ -72,7 +73,7 @@ class RealStep : public GeneratedStep {
   bool call(Context& c, ThreadPart part) override {
     const Units units = units_of(c.place(inputs_[1]).receivers, part);
     const auto compute = [&](const void* x, void* minus, std::int64_t batch, float* h) {
-      function_(operands(c, pointer(x), minus, h).data(), batch, units.begin, units.end);
+      function_(operands(c, part, pointer(x), minus, h).data(), batch, units.begin, units.end);
     };
     const Place& x = c.place(inputs_[0]);
     if (followed_.follows()) {
@@ -86,7 +87,7 @@ class RealStep : public GeneratedStep {
   }
 
  private:
-  virtual Operands operands(const Context& c, void* x, void* minus, float* h) = 0;
+  virtual Operands operands(const Context& c, ThreadPart part, void* x, void* minus, float* h) = 0;
 
   FollowedSamples followed_;
 };
@@ -94,7 +95,7 @@ class RealStep : public GeneratedStep {
 class RealDenseStep final : public RealStep {
  public:
   using RealStep::RealStep;
-  Operands operands(const Context& c, void* x, void* minus, float* h) override {
+  Operands operands(const Context& c, ThreadPart, void* x, void* minus, float* h) override {
     return {c.place(inputs_[1]).data, x, minus, h};
   }
 };
@@ -114,10 +115,13 @@ class AffineStep final : public GeneratedStep {
 class RealSparseStep final : public RealStep {
  public:
   RealSparseStep(const Step& step, Function function, std::unique_ptr<Runnable> table,
-                 const jit::RealSparse& operation)
-      : RealStep(step, function, std::move(table)), stream_(operation.stream()) {}
+                 const jit::RealSparse& operation, int threads)
+      : RealStep(step, function, std::move(table)),
+        operation_(operation),
+        stream_(operation.stream()),
+        joined_(static_cast<std::size_t>(threads)) {}
 
-  Operands operands(const Context& c, void* x, void* minus, float* h) override {
+  Operands operands(const Context& c, ThreadPart part, void* x, void* minus, float* h) override {
     const Place& w = c.place(inputs_[1]);
     const ColumnIndex& index = *w.index;
     return {w.data,
@@ -126,11 +130,20 @@ class RealSparseStep final : public RealStep {
             pointer(index.order.data()),
             x,
             minus,
-            h};
+            h,
+            joined(c, part)};
   }
 
  private:
+  void* joined(const Context& c, ThreadPart part) {
+    if (!operation_.joins_panels(c.isa)) return nullptr;
+    return joined_[static_cast<std::size_t>(part.index)].room_for<std::uint32_t>(
+        byte_sparse_scratch(operation_.senders, c.frame.panels));
+  }
+
+  jit::RealSparse operation_;
   PatternStream stream_;
+  std::vector<Scratch> joined_;  // of each part
 };
 
 /// A whole exact message.
@@ -264,7 +277,8 @@ std::unique_ptr<Runnable> make_generated_message(const Step& step, Context& cont
   switch (step.kernel) {
     case Kernel::real:
       if (const auto* sparse = std::get_if<jit::RealSparse>(&operations.back()))
-        return std::make_unique<RealSparseStep>(step, function, std::move(table), *sparse);
+        return std::make_unique<RealSparseStep>(step, function, std::move(table), *sparse,
+                                                context.team.size());
       return std::make_unique<RealDenseStep>(step, function, std::move(table));
     case Kernel::affine: return std::make_unique<AffineStep>(step, function, std::move(table));
     case Kernel::exact:

@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
 #include "runtime/executor/followed_samples.hpp"
+#include "runtime/executor/scratch.hpp"
 #include "runtime/executor/step.hpp"
 #include "runtime/weight_errors.hpp"
 
@@ -197,8 +198,13 @@ class RealSender {
 /// A float32 message; the first thread makes the sender's numbers, where they aren't stored as such.
 class Real final : public SharedStep {
  public:
-  explicit Real(const Step& step)
-      : SharedStep(step), x_(step.inputs[0]), w_(step.inputs[1]), h_(step.outputs[0]), followed_(step) {}
+  Real(const Step& step, int threads)
+      : SharedStep(step),
+        x_(step.inputs[0]),
+        w_(step.inputs[1]),
+        h_(step.outputs[0]),
+        followed_(step),
+        joined_(static_cast<std::size_t>(threads)) {}
 
   /// With numbers to make, all threads wait for them.
   Sharing sharing() const override {
@@ -219,7 +225,7 @@ class Real final : public SharedStep {
     if (part.count > 1) c.team.barrier(part);
     if (bytes) {
       c.kernels.byte_sparse(part_of(weight.index->weight(weight.as<const float>()), part),
-                            from.as<std::uint8_t>(), f.panels, to.as<float>());
+                            from.as<std::uint8_t>(), f.panels, joined(c, from, part), to.as<float>());
     } else {
       compute(c, part, numbers_, f.panels, to.as<float>());
     }
@@ -243,9 +249,15 @@ class Real final : public SharedStep {
     }
   }
 
+  std::uint32_t* joined(const Context& c, const Place& from, ThreadPart part) {
+    return joined_[static_cast<std::size_t>(part.index)].room_for<std::uint32_t>(
+        byte_sparse_scratch(from.units, c.frame.panels));
+  }
+
   SlotId x_, w_, h_;
   FollowedSamples followed_;
   RealSender sender_;
+  std::vector<Scratch> joined_;  // of each part
   const float* numbers_ = nullptr;
 };
 
@@ -345,7 +357,7 @@ std::unique_ptr<Runnable> make_message_step(const Step& step, Context& c) {
     case Kernel::exact: return make_exact(step);
     case Kernel::advance:
     case Kernel::follow: return std::make_unique<Advance>(step, c);
-    case Kernel::real: return std::make_unique<Real>(step);
+    case Kernel::real: return std::make_unique<Real>(step, c.team.size());
     case Kernel::affine: return std::make_unique<Affine>(step);
     case Kernel::to_fields: return std::make_unique<ToFields>(step, c.team.size());
     default: return nullptr;

@@ -106,13 +106,16 @@ struct RealDense {
   RealSender x;
 };
 
-/// The same through a sparse one. Operands: w f32, offsets, stream (a sender is where its numbers begin, in
-/// units of 8 bytes; of planes, its number), order, x, x minus, h f32.
+/// The same through a sparse one. Operands: w f32, offsets, stream (a sender is where its lanes begin as
+/// 32-bit numbers, in units of 8 bytes; of planes, its number), order, x, x minus, h f32, and where bytes of
+/// two panels are joined byte_sparse_scratch() words, the call's own.
 struct RealSparse {
   std::int64_t senders, receivers;
   RealSender x;
+  /// Whether bytes of each two panels are put side by side first, as the kernel table's byte_sparse does.
+  bool joins_panels(Isa isa) const { return isa == Isa::avx512 && x.kind == Sender::Kind::bytes; }
   ColumnStream stream() const {
-    return {senders, x.planes() ? 1 : x.kind == Sender::Kind::bytes ? lanes / 8 : lanes * 4 / 8};
+    return {senders, x.planes() ? 1 : lanes * 4 / 8};
   }
 };
 

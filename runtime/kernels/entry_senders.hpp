@@ -2,20 +2,10 @@
 #pragma once
 
 #include "runtime/kernels/correlation.hpp"
+#include "runtime/kernels/sender_pair.hpp"
 
 namespace relaxon {
 namespace {
-
-/// The senders of two neighbouring entries: one load where loads are what takes time.
-struct SenderPair {
-  explicit SenderPair(const std::int32_t* senders) {
-    std::uint64_t both;
-    __builtin_memcpy(&both, senders, sizeof both);
-    first = static_cast<std::int64_t>(both & 0xffffffffu);
-    second = static_cast<std::int64_t>(both >> 32);
-  }
-  std::int64_t first, second;
-};
 
 /// plane[senders[i]] in lane i.
 [[gnu::always_inline]] inline Words masks_at(const Mask* plane, const std::int32_t* senders) {

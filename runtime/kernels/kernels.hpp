@@ -196,6 +196,12 @@ inline std::int64_t update_scratch(const SenderSegments& segments) {
          static_cast<std::int64_t>(sizeof(float));
 }
 
+/// Words of scratch memory that the message of bytes through a sparse weight needs, best from a cache line
+/// on.
+inline std::int64_t byte_sparse_scratch(std::int64_t senders, std::int64_t panels) {
+  return panels / 2 * senders * lanes;
+}
+
 struct KernelTable {
   // Into panels.
   /// Rows `rows[b]` of a (N, units) table as panels; inactive lanes 0.
@@ -242,8 +248,9 @@ struct KernelTable {
   /// acc = fma(x_j, W_jk, acc) from +0, j ascending; x and acc are [panel][unit][lane].
   void (*real_dense)(DenseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
   void (*real_sparse)(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
-  /// The same of bytes, as the numbers 0 to 255.
-  void (*byte_sparse)(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels, float* acc);
+  /// The same of bytes, as the numbers 0 to 255; `joined` is byte_sparse_scratch() words.
+  void (*byte_sparse)(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels,
+                      std::uint32_t* joined, float* acc);
   /// real_dense by sample: x is [sample][sender], h [sample][receiver], rows of h `stride` apart.
   void (*real_rows)(DenseWeight<const float> w, const float* x, std::int64_t samples, float* h);
   /// h += message(to) - message(from), touching only senders that differ.

@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "runtime/kernels/sender_pair.hpp"
 #include "runtime/kernels/vectors.hpp"
 
 namespace relaxon {
@@ -105,58 +106,133 @@ constexpr int column_group = 4;
 [[gnu::always_inline]] inline Floats sender_lanes(const float* x) { return load<float>(x); }
 [[gnu::always_inline]] inline Floats sender_lanes(const std::uint8_t* x) { return bytes_to_floats(x); }
 
-/// One strip of lanes of some columns, shortest first, in some panels.
-template <class X, std::size_t... c, std::size_t... p>
-[[gnu::always_inline]] inline void column_tile(SparseWeight<const float> w, const X* x,
-                                               const std::int32_t* column, float* acc,
-                                               std::index_sequence<c...>, std::index_sequence<p...>) {
+/// A strip of lanes of senders in some panels.
+template <class X, std::size_t count>
+struct SenderPanels {
+  static constexpr std::size_t panels = count;
+
+  [[gnu::always_inline]] void add(std::int64_t sender, Floats weight, Floats (&sum)[count]) const {
+    for (std::size_t p = 0; p < count; ++p)
+      sum[p] = fma(sender_lanes(x + static_cast<std::int64_t>(p) * apart + sender * lanes), weight, sum[p]);
+  }
+  const X* x;
+  std::int64_t apart;  // of two panels
+};
+
+/// Bytes of two panels side by side, as join_bytes() makes them: a load brings both, and they are floats for
+/// one operation each.
+struct JoinedBytes {
+  static constexpr std::size_t panels = 2;
+
+  [[gnu::always_inline]] void add(std::int64_t sender, Floats weight, Floats (&sum)[2]) const {
+    const Words both = read_once(words_of + sender * lanes);
+    sum[0] = fma((Floats)(both & 0xffff0000u), weight, sum[0]);
+    sum[1] = fma((Floats)(both << 16), weight, sum[1]);
+  }
+  const std::uint32_t* words_of;
+};
+
+/// The numbers of two panels in a word: bytes are bfloat16 numbers, the first panel's in the upper half.
+inline void join_bytes(const std::uint8_t* x, std::int64_t senders, std::uint32_t* joined) {
+  for (std::int64_t i = 0; i < senders * lanes; i += words) {
+    const Words first = (Words)bytes_to_floats(x + i),
+                second = (Words)bytes_to_floats(x + senders * lanes + i);
+    store(joined + i, first | second >> 16);
+  }
+}
+
+/// One strip of lanes of some columns, shortest first; the sums of a column's panels lie `apart`.
+template <class Senders, std::size_t... c>
+[[gnu::always_inline]] inline void column_tile(SparseWeight<const float> w, const Senders& senders,
+                                               const std::int32_t* column, float* acc, std::int64_t apart,
+                                               std::index_sequence<c...>) {
   const float* entry[] = {w.entries + w.offsets[column[c]]...};
   const std::int32_t* sender[] = {w.sender + w.offsets[column[c]]...};
   const std::int32_t length[] = {w.offsets[column[c] + 1] - w.offsets[column[c]]...};
-  Floats sum[sizeof...(c)][sizeof...(p)] = {};
-  const auto add = [&](std::size_t which, std::int32_t i) {
-    const X* from = x + std::int64_t{sender[which][i]} * lanes;
-    const Floats weight = broadcast<float>(entry[which][i]);
-    ((sum[which][p] =
-          fma(sender_lanes(from + static_cast<std::int64_t>(p) * w.senders * lanes), weight, sum[which][p])),
-     ...);
+  Floats sum[sizeof...(c)][Senders::panels] = {};
+  const auto add = [&](std::size_t which, std::int64_t j, std::int32_t i) __attribute__((always_inline)) {
+    senders.add(j, broadcast<float>(entry[which][i]), sum[which]);
+  };
+  const auto add_two = [&](std::size_t which, std::int32_t i) __attribute__((always_inline)) {
+    const SenderPair two(sender[which] + i);
+    add(which, two.first, i);
+    add(which, two.second, i + 1);
   };
   std::int32_t i = 0;
-  for (; i < length[0]; ++i) (add(c, i), ...);
-  const auto finish = [&](std::size_t which) {
-    for (std::int32_t e = i; e < length[which]; ++e) add(which, e);
+  for (; i + 2 <= length[0]; i += 2) (add_two(c, i), ...);
+  const auto finish = [&](std::size_t which) __attribute__((always_inline)) {
+    for (std::int32_t e = i; e < length[which]; ++e) add(which, sender[which][e], e);
     float* to = acc + std::int64_t{column[which]} * lanes;
-    (store(to + static_cast<std::int64_t>(p) * w.receivers * lanes, sum[which][p]), ...);
+    for (std::size_t p = 0; p < Senders::panels; ++p)
+      store(to + static_cast<std::int64_t>(p) * apart, sum[which][p]);
   };
   (finish(c), ...);
 }
 
-/// The columns first .. last - 1 in some panels.
-template <std::size_t panels, class X>
-void column_tiles(SparseWeight<const float> w, std::int64_t first, std::int64_t last, const X* x,
+/// The columns first .. last - 1.
+template <class Senders>
+void column_tiles(SparseWeight<const float> w, std::int64_t first, std::int64_t last, const Senders& senders,
                   float* acc) {
-  constexpr auto each = std::make_index_sequence<panels>();
+  const std::int64_t apart = w.receivers * lanes;
+  std::int64_t i = first;
+  for (; i + column_group <= last; i += column_group)
+    column_tile(w, senders, w.order + i, acc, apart, std::make_index_sequence<column_group>());
+  for (; i < last; ++i) column_tile(w, senders, w.order + i, acc, apart, std::make_index_sequence<1>());
+}
+
+/// Calls run(panel, count) for panels that are computed together, `count` an integral constant.
+template <class Run>
+[[gnu::always_inline]] inline void for_each_panels(std::int64_t panels, Run run) {
+  std::int64_t p = 0;
+  for (; p + panels_together <= panels; p += panels_together)
+    run(p, std::integral_constant<std::size_t, panels_together>());
+  if constexpr (panels_together == 1) return;
+  for (; p < panels; ++p) run(p, std::integral_constant<std::size_t, 1>());
+}
+
+/// Calls run(first, last) for blocks of a call's columns: all panels use a block while it is in the first
+/// cache.
+template <class Run>
+[[gnu::always_inline]] inline void for_each_block(SparseWeight<const float> w, Run run) {
+  for (std::int64_t first = w.begin; first < w.end; first += unit_block)
+    run(first, first + unit_block < w.end ? first + unit_block : w.end);
+}
+
+template <class X, std::size_t count>
+void sparse_columns(SparseWeight<const float> w, std::int64_t first, std::int64_t last, const X* x,
+                    float* acc, std::integral_constant<std::size_t, count>) {
   for (std::int64_t lane = 0; lane < lanes; lane += words) {
-    std::int64_t i = first;
-    for (; i + column_group <= last; i += column_group)
-      column_tile(w, x + lane, w.order + i, acc + lane, std::make_index_sequence<column_group>(), each);
-    for (; i < last; ++i)
-      column_tile(w, x + lane, w.order + i, acc + lane, std::make_index_sequence<1>(), each);
+    const SenderPanels<X, count> senders{x + lane, w.senders * lanes};
+    column_tiles(w, first, last, senders, acc + lane);
   }
 }
 
-template <class X>
-void real_sparse(SparseWeight<const float> w, const X* x, std::int64_t panels, float* acc) {
-  for (std::int64_t first = w.begin; first < w.end; first += unit_block) {
-    const std::int64_t last = first + unit_block < w.end ? first + unit_block : w.end;
-    std::int64_t p = 0;
-    const auto next = [&]<std::size_t count>(std::integral_constant<std::size_t, count>) {
-      column_tiles<count>(w, first, last, x + p * w.senders * lanes, acc + p * w.receivers * lanes);
-      p += count;
-    };
-    while (p + panels_together <= panels) next(std::integral_constant<std::size_t, panels_together>());
-    while (p < panels) next(std::integral_constant<std::size_t, 1>());
+void real_sparse(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc) {
+  for_each_block(w, [&](std::int64_t first, std::int64_t last) {
+    for_each_panels(panels, [&](std::int64_t p, auto count) {
+      sparse_columns(w, first, last, x + p * w.senders * lanes, acc + p * w.receivers * lanes, count);
+    });
+  });
+}
+
+void byte_sparse(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels,
+                 std::uint32_t* joined, float* acc) {
+  const std::int64_t panel = w.senders * lanes;
+  if constexpr (panels_together == 2) {
+    for (std::int64_t p = 0; p + 2 <= panels; p += 2)
+      join_bytes(x + p * panel, w.senders, joined + p / 2 * panel);
   }
+  for_each_block(w, [&](std::int64_t first, std::int64_t last) {
+    for_each_panels(panels,
+                    [&]<std::size_t count>(std::int64_t p, std::integral_constant<std::size_t, count> c) {
+                      float* to = acc + p * w.receivers * lanes;
+                      if constexpr (count == 2) {
+                        column_tiles(w, first, last, JoinedBytes{joined + p / 2 * panel}, to);
+                      } else {
+                        sparse_columns(w, first, last, x + p * panel, to, c);
+                      }
+                    });
+  });
 }
 
 }  // namespace

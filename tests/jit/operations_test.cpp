@@ -221,10 +221,12 @@ TEST_CASE("generated sparse messages are the kernels'", "[jit]") {
           Stream stream(c, operation.stream(), isa);
           relaxon::testing::SenderData x(draw, operation.x, batch, senders);
           std::vector<float> expected_sums(n), actual_sums(n);
+          std::vector<std::uint32_t> joined(
+              static_cast<std::size_t>(byte_sparse_scratch(senders, panels_of(batch))));
           table.real_sparse(c.weight(w.data()), x.numbers.data(), panels_of(batch), expected_sums.data());
           table.scale(expected_sums.data(), static_cast<std::int64_t>(n), operation.x.scale);
           real({pointer(w.data()), pointer(c.offsets.data()), stream.data(), stream.order.data(), x.first(),
-                x.second(), actual_sums.data()},
+                x.second(), actual_sums.data(), joined.data()},
                batch, receivers);
           CHECK(std::equal(actual_sums.begin(), actual_sums.end(), expected_sums.begin(),
                            relaxon::testing::same));

@@ -28,6 +28,10 @@ struct Sizes {
   std::int64_t batch, senders, receivers;
 };
 
+std::size_t joined_words(const Sizes& n) {
+  return static_cast<std::size_t>(byte_sparse_scratch(n.senders, n.panels()));
+}
+
 /// The field types with the kernels that compute them.
 struct Fields32 {
   using T = std::int32_t;
@@ -313,7 +317,8 @@ TEST_CASE("real messages are one fused chain, senders ascending", "[kernels]") {
       REQUIRE(agrees(acc, [&](auto b, auto k) { return real_message(entries, c, x, b, k); }));
 
       const auto bytes = random_bytes(draw, n.batch, n.senders);
-      table.byte_sparse(c.weight(entries.data()), bytes.data(), n.panels(), acc.data());
+      std::vector<std::uint32_t> joined(joined_words(n));
+      table.byte_sparse(c.weight(entries.data()), bytes.data(), n.panels(), joined.data(), acc.data());
       REQUIRE(agrees(acc, [&](auto b, auto k) { return real_message(entries, c, bytes, b, k); }));
     }
   }
@@ -332,6 +337,7 @@ TEST_CASE("parts of real messages are the same bits, and nothing else is written
       const Connections c(draw, n.senders, n.receivers, 0.2);
       const auto entries = draw.reals(c.entries());
       const Panels<float> before(n.batch, n.receivers, -77);
+      std::vector<std::uint32_t> joined(joined_words(n));
       INFO(name_of(isa) << " round " << round);
       const auto samples = draw.reals(static_cast<std::size_t>(n.batch * n.senders));
       check_parts(draw, Rows<float>(n.batch, n.receivers, -77), [&](Rows<float>& h, const Units& part) {
@@ -344,7 +350,8 @@ TEST_CASE("parts of real messages are the same bits, and nothing else is written
         table.real_sparse(c.weight(entries.data(), part), x.data(), n.panels(), acc.data());
       });
       check_parts(draw, before, [&](Panels<float>& acc, const Units& part) {
-        table.byte_sparse(c.weight(entries.data(), part), bytes.data(), n.panels(), acc.data());
+        table.byte_sparse(c.weight(entries.data(), part), bytes.data(), n.panels(), joined.data(),
+                          acc.data());
       });
     }
   }

@@ -24,7 +24,8 @@ class SenderLanes {
   }
   /// All lanes of one, as a ColumnStream has it.
   V at_stream(V position) const {
-    return sender_.planes() ? at(position) : numbers(e_.at(e_.i64, x_, position), 16);
+    if (sender_.planes()) return at(position);
+    return numbers(e_.at(sender_.kind == Sender::Kind::bytes ? e_.i16 : e_.i64, x_, position), 16);
   }
   /// A sum over senders as the message.
   V finished(V sum) const {

@@ -126,34 +126,85 @@ void sum_columns(Emitter& e, const std::function<ColumnSums(V panel, unsigned pa
 
 }  // namespace
 
+namespace {
+
+/// The sums of a real-valued message in some panels.
+class RealColumns {
+ public:
+  RealColumns(Emitter& e, const RealSparse& o) : e_(e), o_(o), x_(e, o.x, e.operand(4), e.operand(5)) {}
+
+  /// Puts the bytes of each two panels side by side: as bfloat16 numbers, the first panel's in the upper half
+  /// of a word. A load brings both, and they are floats for one operation each.
+  void join_panels() {
+    e_.loop(e_.number(0), e_.b.CreateLShr(e_.panels, 1), 1, [&](V pair) {
+      const SenderLanes first = x_.of_panel(e_.b.CreateShl(pair, 1), o_.senders);
+      const SenderLanes second = first.of_panel(e_.number(1), o_.senders);
+      e_.loop(e_.number(0), e_.number(o_.senders), 1, [&](V j) {
+        V low = e_.b.CreateLShr(words(second.at(j)), 16);
+        e_.store(e_.b.CreateOr(words(first.at(j)), low), e_.at(e_.i32, joined(pair), e_.scaled(j, lanes)));
+      });
+    });
+  }
+
+  ColumnSums of(V panel, unsigned panels) {
+    V to = e_.at(e_.f32, e_.operand(6), e_.scaled(panel, o_.receivers * lanes));
+    return {e_.operand(0),
+            e_.operand(1),
+            e_.operand(2),
+            e_.operand(3),
+            e_.f32,
+            o_.stream().short_indices(),
+            e_.isa == Isa::avx512 && !o_.x.planes(),
+            Values(panels, e_.zeros(e_.f32, width)),
+            adder(panel, panels),
+            [this, to](V column, const Values& sum) { finish(column, sum, to); }};
+  }
+
+ private:
+  using Add = std::function<Values(Values sum, V weight, V sender)>;
+
+  V words(V floats) { return e_.bits_of(floats, e_.vector(e_.i32, width)); }
+  V floats(V words) { return e_.bits_of(words, e_.vector(e_.f32, width)); }
+  V joined(V pair) { return e_.at(e_.i32, e_.operand(7), e_.scaled(pair, o_.senders * lanes)); }
+
+  Add adder(V panel, unsigned panels) {
+    if (panels == 2 && o_.joins_panels(e_.isa)) {
+      return
+          [this, from = joined(e_.b.CreateLShr(panel, 1))](const Values& sum, V weight, V sender) -> Values {
+            V both = e_.load(e_.vector(e_.i32, width), e_.at(e_.i64, from, sender));
+            V splat = e_.splat(weight, width);
+            V first = e_.b.CreateAnd(both, e_.splat(e_.word(0xffff0000), width));
+            return {e_.fma(floats(first), splat, sum[0]),
+                    e_.fma(floats(e_.b.CreateShl(both, 16)), splat, sum[1])};
+          };
+    }
+    return [this, from = x_.of_panel(panel, o_.senders)](Values sum, V weight, V sender) -> Values {
+      for (std::size_t p = 0; p < sum.size(); ++p) {
+        const SenderLanes own = from.of_panel(e_.number(static_cast<std::int64_t>(p)), o_.senders);
+        sum[p] = e_.fma(own.at_stream(sender), e_.splat(weight, width), sum[p]);
+      }
+      return sum;
+    };
+  }
+
+  void finish(V column, const Values& sum, V to) {
+    for (std::size_t p = 0; p < sum.size(); ++p) {
+      const auto before = static_cast<std::int64_t>(p) * o_.receivers * lanes;
+      e_.store(x_.finished(sum[p]), e_.at(e_.f32, to, e_.scaled(column, lanes, e_.number(before))));
+    }
+  }
+
+  Emitter& e_;
+  const RealSparse& o_;
+  SenderLanes x_;
+};
+
+}  // namespace
+
 void generate(Emitter& e, const RealSparse& o) {
-  V w = e.operand(0), offsets = e.operand(1), stream = e.operand(2), order = e.operand(3), h = e.operand(6);
-  const SenderLanes x(e, o.x, e.operand(4), e.operand(5));
-  sum_columns(e, [&](V panel, unsigned panels) -> ColumnSums {
-    const SenderLanes from = x.of_panel(panel, o.senders);
-    V to = e.at(e.f32, h, e.scaled(panel, o.receivers * lanes));
-    return {w,
-            offsets,
-            stream,
-            order,
-            e.f32,
-            o.stream().short_indices(),
-            e.isa == Isa::avx512 && !o.x.planes(),
-            Values(panels, e.zeros(e.f32, width)),
-            [&e, &o, from](Values sum, V weight, V sender) -> Values {
-              for (std::size_t p = 0; p < sum.size(); ++p) {
-                const SenderLanes own = from.of_panel(e.number(static_cast<std::int64_t>(p)), o.senders);
-                sum[p] = e.fma(own.at_stream(sender), e.splat(weight, width), sum[p]);
-              }
-              return sum;
-            },
-            [&e, &o, from, to](V column, const Values& sum) {
-              for (std::size_t p = 0; p < sum.size(); ++p) {
-                const auto before = static_cast<std::int64_t>(p) * o.receivers * lanes;
-                e.store(from.finished(sum[p]), e.at(e.f32, to, e.scaled(column, lanes, e.number(before))));
-              }
-            }};
-  });
+  RealColumns columns(e, o);
+  if (o.joins_panels(e.isa)) columns.join_panels();
+  sum_columns(e, [&](V panel, unsigned panels) { return columns.of(panel, panels); });
   e.finish(e.number(0));
 }
 
