@@ -18,9 +18,10 @@ template <class T>
   return (Field<T>)__builtin_convertvector(narrow, Vector<std::int64_t>);
 }
 
-/// The most registers of receivers that are summed side by side: so that the rows of 64 senders stay in the
-/// first cache from sample to sample.
-constexpr int row_tile = 7;
+/// The most registers of receivers that are summed side by side: a sample's senders are picked again for each
+/// tile.
+template <class T>
+constexpr int row_tile = registers >= 32 && sizeof(T) == 4 ? 20 : 7;
 
 /// Calls run(std::make_index_sequence<n>()) for n in 1 .. most.
 template <int most, class Run>
@@ -31,16 +32,16 @@ template <int most, class Run>
   run(std::make_index_sequence<static_cast<std::size_t>(most)>());
 }
 
-/// Calls run(k, tile) for tiles of registers that cover the receivers, padding included: as few of at most
-/// row_tile registers as can be, as even as can be.
+/// Calls run(k, tile) for tiles of registers that cover the receivers, padding included: as few as can be, as
+/// even as can be.
 template <class T, class Run>
 [[gnu::always_inline]] inline void for_each_row_tile(std::int64_t receivers, Run run) {
   std::int64_t left = (receivers + width<T> - 1) / width<T>;
   std::int64_t size = 0;
   for (std::int64_t k = 0; left > 0; left -= size, k += size * width<T>) {
-    const std::int64_t tiles = (left + row_tile - 1) / row_tile;
+    const std::int64_t tiles = (left + row_tile<T> - 1) / row_tile<T>;
     size = (left + tiles - 1) / tiles;
-    with_tile<row_tile>(size, [&](auto tile) { run(k, tile); });
+    with_tile<row_tile<T>>(size, [&](auto tile) { run(k, tile); });
   }
 }
 
@@ -65,16 +66,36 @@ struct SenderBits {
 
   SenderBits() = default;
   SenderBits(const Mask* plane, std::int64_t senders) {
-    for (std::int64_t j = 0; j < count; j += lanes) {
-      Mask masks[lanes] = {}, bits[lanes];
-      for (std::int64_t i = 0; i < lanes && j + i < senders; ++i) masks[i] = plane[j + i];
-      transpose_bits(masks, bits);
-      for (int lane = 0; lane < lanes; ++lane) {
-        of_sample[lane] = (j == 0 ? 0u : of_sample[lane]) | std::uint64_t{bits[lane]} << j;
-      }
+    if (senders >= count) {
+      spread(plane);
+    } else {
+      Mask masks[count] = {};
+      for (std::int64_t i = 0; i < senders; ++i) masks[i] = plane[i];
+      spread(masks);
     }
   }
   std::uint64_t of_sample[lanes];
+
+ private:
+  /// Of `count` senders.
+  void spread(const Mask* masks) {
+#if defined(__AVX512F__)
+    __m512i low = _mm512_loadu_si512(masks), high = _mm512_loadu_si512(masks + count / 2);
+    for (int lane = lanes - 1; lane >= 0; --lane) {
+      of_sample[lane] = _mm512_movepi16_mask(low) | std::uint64_t{_mm512_movepi16_mask(high)} << 32;
+      low = _mm512_add_epi16(low, low);
+      high = _mm512_add_epi16(high, high);
+    }
+#else
+    for (std::int64_t j = 0; j < count; j += lanes) {
+      Mask own[lanes], bits[lanes];
+      for (std::int64_t i = 0; i < lanes; ++i) own[i] = masks[j + i];
+      transpose_bits(own, bits);
+      for (int lane = 0; lane < lanes; ++lane)
+        of_sample[lane] = (j == 0 ? 0u : of_sample[lane]) | std::uint64_t{bits[lane]} << j;
+    }
+#endif
+  }
 };
 
 /// An order of a panel's samples in which neighbours are alike: each is followed by the nearest of those that
@@ -255,81 +276,6 @@ void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch
       signs_rows(q, panel.plus, samples, to);
     } else {
       signed_rows(q, panel, samples, to);
-    }
-  }
-}
-
-/// Rows of q that one sample adds and takes away.
-struct SampleRows {
-  static constexpr int capacity = 64;
-  struct List {
-    int count = 0;
-    const std::int32_t* row[capacity];
-  };
-  List twice_up, twice_down, once_up, once_down;
-
-  bool any() const { return (twice_up.count | twice_down.count | once_up.count | once_down.count) != 0; }
-  void clear() { twice_up.count = twice_down.count = once_up.count = once_down.count = 0; }
-};
-
-template <class T, bool negative, std::size_t... r>
-[[gnu::always_inline]] inline void add_listed_rows(const SampleRows::List& list, std::int64_t k,
-                                                   Field<T>* sum, std::index_sequence<r...>) {
-  for (int i = 0; i < list.count; ++i) {
-    const std::int32_t* row = list.row[i] + k;
-    if constexpr (negative) {
-      ((sum[r] = sum[r] - load_q<T>(row + static_cast<std::int64_t>(r) * width<T>)), ...);
-    } else {
-      ((sum[r] = sum[r] + load_q<T>(row + static_cast<std::int64_t>(r) * width<T>)), ...);
-    }
-  }
-}
-
-/// h += the rows of one sample.
-template <class T>
-void add_sample_rows(const SampleRows& rows, std::int64_t receivers, T* h) {
-  for_each_row_tile<T>(
-      receivers, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
-        Field<T> sum[sizeof...(r)] = {};
-        add_listed_rows<T, false>(rows.twice_up, k, sum, tile);
-        add_listed_rows<T, true>(rows.twice_down, k, sum, tile);
-        ((sum[r] = sum[r] + sum[r]), ...);
-        add_listed_rows<T, false>(rows.once_up, k, sum, tile);
-        add_listed_rows<T, true>(rows.once_down, k, sum, tile);
-        const auto add = [&](T* to, Field<T> x) { store(to, load<std::make_unsigned_t<T>>(to) + x); };
-        (add(h + k + static_cast<std::int64_t>(r) * width<T>, sum[r]), ...);
-      });
-}
-
-/// Notes `row` with every sample whose bit is set.
-inline void note_row(const std::int32_t* row, unsigned samples, SampleRows::List SampleRows::*list,
-                     SampleRows (&rows)[lanes]) {
-  for (; samples != 0; samples &= samples - 1) {
-    SampleRows::List& to = rows[__builtin_ctz(samples)].*list;
-    to.row[to.count++] = row;
-  }
-}
-
-template <class T>
-void advance_rows(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels, T* h) {
-  const std::int64_t stride = row_stride(q.receivers);
-  SampleRows rows[lanes];
-  for (std::int64_t p = 0; p < panels; ++p, h += lanes * stride) {
-    const std::int64_t first = p * q.senders, end = first + q.last_sender;
-    std::int64_t i = next_change(from, to, first + q.first_sender, end);
-    while (i < end) {
-      for (SampleRows& r : rows) r.clear();
-      for (int n = 0; n < SampleRows::capacity && i < end; ++n, i = next_change(from, to, i + 1, end)) {
-        const std::int32_t* row = q.entries + (i - first) * q.stride;
-        const Change change = change_of(from, to, i);
-        note_row(row, change.twice.up, &SampleRows::twice_up, rows);
-        note_row(row, change.twice.down, &SampleRows::twice_down, rows);
-        note_row(row, change.once.up, &SampleRows::once_up, rows);
-        note_row(row, change.once.down, &SampleRows::once_down, rows);
-      }
-      for (std::int64_t lane = 0; lane < lanes; ++lane) {
-        if (rows[lane].any()) add_sample_rows(rows[lane], q.receivers, h + lane * stride);
-      }
     }
   }
 }

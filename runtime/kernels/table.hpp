@@ -7,7 +7,7 @@
 #include "runtime/kernels/gather.hpp"
 #include "runtime/kernels/peaks.hpp"
 #include "runtime/kernels/real_messages.hpp"
-#include "runtime/kernels/row_messages.hpp"
+#include "runtime/kernels/row_changes.hpp"
 #include "runtime/kernels/sparse_update.hpp"
 
 namespace relaxon {

@@ -145,7 +145,8 @@ TEMPLATE_TEST_CASE("advanced messages are those of the new state", "[kernels]", 
     Draw draw(12);
     for (int round = 0; round < rounds; ++round) {
       Sizes n(draw, round % 4 == 0 ? 200 : 70);
-      if (round % 5 == 1) n.senders += 130;  // more changes than are noted at once
+      if (round % 10 == 1) n.senders += 600;     // more blocks of senders than are noted at once
+      if (round % 20 == 4) n.receivers += 2000;  // rows of which few fit into a cache
       const States x(draw, n, round);
       INFO(name_of(isa) << " round " << round);
       const auto q = draw.integers(n.dense(), TestType::weight_bound / 3);

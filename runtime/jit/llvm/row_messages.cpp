@@ -3,8 +3,8 @@
 // less all rows.
 #include <algorithm>
 
-#include "runtime/jit/llvm/change.hpp"
 #include "runtime/jit/llvm/generate.hpp"
+#include "runtime/jit/llvm/row_tiles.hpp"
 
 namespace relaxon::jit {
 namespace {
@@ -12,80 +12,14 @@ namespace {
 constexpr std::int64_t width = 16;
 
 /// Senders whose rows, a tile wide, stay in the first cache from sample to sample.
-constexpr std::int64_t sender_block = 64;
+constexpr std::int64_t sender_block = SenderBlock::count;
 
 /// Panels that use a block of rows while it is cached.
 constexpr std::int64_t most_panels = 8;
 
-/// How many registers of receivers are summed side by side, as often as it fits, and how many then are left.
-/// Wide tiles read long stretches of rows that come from memory.
-std::vector<std::int64_t> tile_sizes(Isa isa, std::int64_t registers) {
-  const std::int64_t most = isa == Isa::avx512 ? 8 : isa == Isa::avx2 ? 4 : 2;
-  if (registers <= most) return {registers};
-  if (registers % most == 0) return {most};
-  return {most, registers % most};
-}
-
-/// body(first receiver, registers) for tiles that cover the receivers, padding included.
-void for_each_tile(Emitter& e, std::int64_t receivers, const std::function<void(V, std::int64_t)>& body) {
-  V k = e.number(0);
-  for (const std::int64_t registers : tile_sizes(e.isa, row_stride(receivers) / width)) {
-    const std::int64_t step = registers * width;
-    V last = e.number(row_stride(receivers) - step + 1);
-    k = e.loop(k, last, step, {k}, [&](V first, const Values&) -> Values {
-      body(first, registers);
-      return {e.b.CreateAdd(first, e.number(step))};
-    })[0];
-  }
-}
-
-/// sum[r] +- the registers of a row from `row` on.
-Values add_row(Emitter& e, Values sum, V row, bool negative) {
-  for (std::size_t r = 0; r < sum.size(); ++r) {
-    V q = e.load_vector(e.i32, width, row, e.number(static_cast<std::int64_t>(r) * width));
-    sum[r] = negative ? e.b.CreateSub(sum[r], q) : e.b.CreateAdd(sum[r], q);
-  }
-  return sum;
-}
-
-Values zeros_of(Emitter& e, std::int64_t registers) {
-  return Values(static_cast<std::size_t>(registers), e.zeros(e.i32, width));
-}
-
 V word_splat(Emitter& e, V condition, std::int64_t yes, std::int64_t no) {
   return e.splat(e.b.CreateSelect(condition, e.word(yes), e.word(no)), width);
 }
-
-/// The senders of a call from j on, as many as a word has bits.
-class SenderBlock {
- public:
-  SenderBlock(Emitter& e, std::int64_t senders, V panel, V j) : e_(e), senders_(senders) {
-    // The last whole block of the panel overlaps with the one before.
-    const std::int64_t last = std::max<std::int64_t>(senders - sender_block, 0);
-    V first = e.smaller(j, e.number(last));
-    skipped_ = e.b.CreateSub(j, first);
-    at_ = e.scaled(panel, senders, first);
-    V left = e.b.CreateSub(e.end, j);
-    V others = e.b.CreateSelect(e.b.CreateICmpSLT(left, e.number(sender_block)),
-                                e.b.CreateShl(e.number(-1), left), e.number(0));
-    own_ = e.b.CreateNot(others);
-  }
-  /// Masks that hold theirs.
-  V masks(V plane) const {
-    const unsigned most = sender_block;
-    if (senders_ >= sender_block) return e_.load_vector(e_.i16, most, plane, at_);
-    return e_.load_block(e_.i16, most, plane, at_, e_.number(0), senders_);
-  }
-  /// A bit for each of theirs, from a condition for each mask.
-  V bits(V condition) const {
-    return e_.b.CreateAnd(e_.b.CreateLShr(e_.bits_of(condition, e_.i64), skipped_), own_);
-  }
-
- private:
-  Emitter& e_;
-  std::int64_t senders_;
-  V skipped_, at_, own_;
-};
 
 /// Samples of a panel.
 V samples_of(Emitter& e, V panel) {
@@ -140,12 +74,15 @@ class ExactRowsFunction {
         each([&](V p, V panel) { order_samples(plane, p, panel); });
         e_.loop(e_.begin, e_.end, sender_block, [&](V j) {
           each([&](V p, V panel) { spread(plane, panel, j, words_of(p)); });
-          for_each_tile(e_, o_.receivers,
+          for_each_tile(e_, o_.receivers, most_registers(),
                         [&](V k, std::int64_t registers) { tile(first, j, k, registers, each); });
         });
       });
     });
   }
+
+  /// Registers that are summed side by side. Wide tiles read long stretches of rows that come from memory.
+  std::int64_t most_registers() const { return e_.isa == Isa::avx512 ? 20 : e_.isa == Isa::avx2 ? 4 : 2; }
 
   V words_of(V p) { return e_.at(e_.i64, words_, e_.scaled(p, lanes)); }
   V order_of(V p) { return e_.at(e_.i32, orders_, e_.scaled(p, lanes)); }
@@ -153,12 +90,7 @@ class ExactRowsFunction {
   /// Bits of the senders of a block, a word a sample.
   void spread(V plane, V panel, V j, V words) {
     const SenderBlock block(e_, o_.senders, panel, j);
-    e_.loop(e_.number(0), e_.number(lanes), 1, {block.masks(plane)},
-            [&](V i, const Values& carried) -> Values {
-              V bits = block.bits(b_.CreateICmpSLT(carried[0], e_.zeros(e_.i16, sender_block)));
-              e_.store(bits, e_.at(e_.i64, words, b_.CreateSub(e_.number(lanes - 1), i)));
-              return {b_.CreateAdd(carried[0], carried[0])};
-            });
+    block.spread(block.masks(plane), words);
   }
 
   /// An order of a panel's samples in which neighbours are alike: each is followed by the nearest of those
@@ -306,122 +238,8 @@ class ExactRowsFunction {
   V words_ = nullptr, orders_ = nullptr, apart_ = nullptr;
 };
 
-/// A change notes, for each sample, the senders that moved, and adds their rows together.
-class AdvanceRowsFunction {
- public:
-  AdvanceRowsFunction(Emitter& e, const AdvanceRows& o)
-      : e_(e), b_(e.b), o_(o), stride_(row_stride(o.receivers)) {
-    q_ = e.operand(0);
-    for (unsigned i = 0; i < 4; ++i) planes_[i] = e.operand(1 + i);
-    h_ = e.operand(5);
-    counts_ = e.scratch(e.i32, 4 * lanes);
-    llvm::AllocaInst* noted = b_.CreateAlloca(llvm::ArrayType::get(e.i32, 4 * lanes * capacity));
-    noted->setAlignment(llvm::Align(64));
-    noted_ = noted;
-  }
-
-  void run() {
-    e_.loop(e_.number(0), e_.panels, 1, [&](V panel) {
-      e_.loop(e_.begin, e_.end, sender_block, {e_.number(0)},
-              [&](V j, const Values& carried) -> Values { return {block(panel, j, carried[0])}; });
-    });
-    e_.finish(e_.number(0));
-  }
-
- private:
-  /// Senders that are noted before their rows are added.
-  static constexpr std::int64_t capacity = 128;
-  /// After a block that brings them beyond so many, rows are added: a sample finds in the second cache those
-  /// that the one before has read.
-  std::int64_t enough() const {
-    constexpr std::int64_t bytes = 256 * 1024;
-    return std::clamp<std::int64_t>(bytes / (4 * stride_), 16, capacity - sender_block);
-  }
-
-  /// Notes the senders of a block that moved; how many are noted.
-  V block(V panel, V j, V known) {
-    const SenderBlock senders(e_, o_.senders, panel, j);
-    Values masks;
-    for (V plane : planes_) masks.push_back(senders.masks(plane));
-    V differing = b_.CreateOr(b_.CreateXor(masks[0], masks[2]), b_.CreateXor(masks[1], masks[3]));
-    V moved = senders.bits(b_.CreateICmpNE(differing, e_.zeros(e_.i16, sender_block)));
-    V at = e_.scaled(panel, o_.senders, j);
-    e_.for_each_bit(moved, {}, [&](V i, const Values&) -> Values {
-      note(b_.CreateAdd(at, i), b_.CreateAdd(j, i));
-      return {};
-    });
-    V count = b_.CreateAdd(known, e_.popcount(moved));
-    V full = b_.CreateICmpSGT(count, e_.number(enough()));
-    V last = b_.CreateICmpSGE(b_.CreateAdd(j, e_.number(sender_block)), e_.end);
-    V due = b_.CreateAnd(b_.CreateOr(full, last), b_.CreateICmpSGT(count, e_.number(0)));
-    return e_.when(due, {count}, [&]() -> Values {
-      add_noted(panel);
-      return {e_.number(0)};
-    })[0];
-  }
-
-  void note(V at, V sender) {
-    const auto mask = [&](unsigned plane) { return e_.load(e_.i16, planes_[plane], at); };
-    const Change change = change_of(e_, mask(0), mask(1), mask(2), mask(3));
-    // Four lists a sample: senders worth twice their row, up and down, and once.
-    V lists = e_.number(0);
-    const V samples[] = {change.twice_up, change.twice_down, change.once_up, change.once_down};
-    for (unsigned which = 0; which < 4; ++which)
-      lists = b_.CreateOr(lists, b_.CreateShl(b_.CreateZExt(samples[which], e_.i64), which * lanes));
-    V number = b_.CreateTrunc(sender, e_.i32);
-    e_.for_each_bit(lists, {}, [&](V list, const Values&) -> Values {
-      V place = e_.at(e_.i32, counts_, list);
-      V count = e_.load(e_.i32, place);
-      e_.store(number, e_.at(e_.i32, noted_, e_.scaled(list, capacity, e_.widened(count))));
-      e_.store(b_.CreateAdd(count, e_.word(1)), place);
-      return {};
-    });
-  }
-
-  void add_noted(V panel) {
-    e_.loop(e_.number(0), e_.number(lanes), 1, [&](V lane) {
-      // Twice, then once, by the same code.
-      e_.loop(e_.number(0), e_.number(2), 1, [&](V turn) {
-        V up = e_.scaled(turn, 2 * lanes, lane), down = b_.CreateAdd(up, e_.number(lanes));
-        V ups = e_.widened(e_.load(e_.i32, counts_, up)), downs = e_.widened(e_.load(e_.i32, counts_, down));
-        e_.when(b_.CreateICmpNE(b_.CreateOr(ups, downs), e_.number(0)), [&] {
-          V factor = e_.splat(b_.CreateTrunc(b_.CreateXor(turn, e_.number(1)), e_.i32), width);
-          V row = e_.at(e_.i32, h_, e_.scaled(e_.scaled(panel, lanes, lane), stride_));
-          for_each_tile(e_, o_.receivers, [&](V k, std::int64_t registers) {
-            Values sum = zeros_of(e_, registers);
-            sum = listed(up, ups, k, sum, false);
-            sum = listed(down, downs, k, sum, true);
-            for (std::size_t r = 0; r < sum.size(); ++r) {
-              V place = e_.at(e_.i32, row, b_.CreateAdd(k, e_.number(static_cast<std::int64_t>(r) * width)));
-              V old = e_.load(e_.vector(e_.i32, width), place);
-              e_.store(b_.CreateAdd(old, b_.CreateShl(sum[r], factor)), place);
-            }
-          });
-        });
-      });
-    });
-    for (unsigned which = 0; which < 4; ++which)
-      e_.store(e_.zeros(e_.i32, lanes), e_.at(e_.i32, counts_, e_.number(which * lanes)));
-  }
-
-  Values listed(V own, V count, V k, const Values& sum, bool negative) {
-    V entries = e_.at(e_.i32, noted_, e_.scaled(own, capacity));
-    return e_.loop(e_.number(0), count, 1, sum, [&](V i, const Values& carried) {
-      V sender = b_.CreateZExt(e_.load(e_.i32, entries, i), e_.i64);
-      return add_row(e_, carried, e_.at(e_.i32, q_, e_.scaled(sender, stride_, k)), negative);
-    });
-  }
-
-  Emitter& e_;
-  llvm::IRBuilder<>& b_;
-  const AdvanceRows& o_;
-  std::int64_t stride_;
-  V q_, planes_[4], h_, counts_, noted_;
-};
-
 }  // namespace
 
 void generate(Emitter& e, const ExactRows& o) { ExactRowsFunction(e, o).run(); }
-void generate(Emitter& e, const AdvanceRows& o) { AdvanceRowsFunction(e, o).run(); }
 
 }  // namespace relaxon::jit
