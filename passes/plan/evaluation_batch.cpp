@@ -47,7 +47,7 @@ Batch priced(const Graph& graph, PlanOptions options, std::int64_t images) {
 }  // namespace
 
 EvaluationBatch evaluation_batch(const Graph& graph, const PlanOptions& options) {
-  constexpr double worth_while = 0.96;  // the model can't be trusted with less
+  constexpr double worth_while = 0.95;  // the model can't be trusted with less
   // What doesn't fit into the second cache is read in order: a part of it costs less than weights that come
   // once more.
   const double room = 1.5 * static_cast<double>(options.target.l2);
