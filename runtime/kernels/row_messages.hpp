@@ -132,33 +132,33 @@ struct SamplePath {
 };
 
 /// One panel's part of a tile of signs_rows; q points at the tile in the block's first row, h in the first
-/// sample's. `all` is what the block's rows add up to.
+/// sample's. `base` is the block's message of a sample in which the senders of `start` are on.
 template <class T, std::size_t... r>
 [[gnu::always_inline]] inline void signs_tile(const std::int32_t* q, std::int64_t stride,
                                               const SenderBits& plus, const SamplePath& path,
-                                              const Field<T>* all, bool first, T* h, std::int64_t h_stride,
-                                              std::index_sequence<r...> tile) {
-  Field<T> on[sizeof...(r)] = {};
-  std::uint64_t last = 0;
+                                              std::uint64_t start, const Field<T>* base, bool first, T* h,
+                                              std::int64_t h_stride, std::index_sequence<r...> tile) {
+  Field<T> moved[sizeof...(r)] = {};
+  std::uint64_t last = start;
   for (std::int64_t i = 0; i < path.count; ++i) {
     const std::uint64_t now = plus.of_sample[path.sample[i]];
-    add_chosen_rows<T, false>(q, stride, now & ~last, on, tile);
-    add_chosen_rows<T, true>(q, stride, last & ~now, on, tile);
+    add_chosen_rows<T, false>(q, stride, now & ~last, moved, tile);
+    add_chosen_rows<T, true>(q, stride, last & ~now, moved, tile);
     last = now;
     T* to = h + path.sample[i] * h_stride;
     const auto finish = [&](T* at, Field<T> field) {
       store(at, first ? field : (Field<T>)load<std::make_unsigned_t<T>>(at) + field);
     };
-    (finish(to + static_cast<std::int64_t>(r) * width<T>, on[r] + on[r] - all[r]), ...);
+    (finish(to + static_cast<std::int64_t>(r) * width<T>, base[r] + moved[r] + moved[r]), ...);
   }
 }
 
 /// Panels that use a block of rows one after the other.
 constexpr std::int64_t most_panels = 8;
 
-/// h = twice the rows of senders that are +1, less all rows; for up to most_panels panels. From one sample to
-/// the next only senders that differ are added or taken away, and all panels use a block of rows while it is
-/// in the first cache.
+/// h = the rows of senders that are +1 less those of the others, for up to most_panels panels. From one
+/// sample to the next only senders that differ are added or taken away, twice, and all panels use a block of
+/// rows while it is cached.
 template <class T>
 void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_t samples, T* h) {
   const std::int64_t stride = row_stride(q.receivers);
@@ -174,16 +174,16 @@ void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_
     const std::int64_t senders = left < SenderBits::count ? left : SenderBits::count;
     SenderBits bits[most_panels];
     for (std::int64_t p = 0; p < panels; ++p) bits[p] = {plus + p * q.senders + j, senders};
+    const std::uint64_t own = ~std::uint64_t{} >> (SenderBits::count - senders);
+    const std::uint64_t start = bits[0].of_sample[paths[0].sample[0]];
     for_each_row_tile<T>(
         q.receivers, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
           const std::int32_t* rows = q.entries + j * q.stride + k;
-          Field<T> all[sizeof...(r)] = {};
-          for (std::int64_t i = 0; i < senders; ++i) {
-            ((all[r] = all[r] + load_q<T>(rows + i * q.stride + static_cast<std::int64_t>(r) * width<T>)),
-             ...);
-          }
+          Field<T> base[sizeof...(r)] = {};
+          add_chosen_rows<T, false>(rows, q.stride, start, base, tile);
+          add_chosen_rows<T, true>(rows, q.stride, own & ~start, base, tile);
           for (std::int64_t p = 0; p < panels; ++p) {
-            signs_tile(rows, q.stride, bits[p], paths[p], all, j == q.first_sender,
+            signs_tile(rows, q.stride, bits[p], paths[p], start, base, j == q.first_sender,
                        h + p * lanes * stride + k, stride, tile);
           }
         });

@@ -1,6 +1,6 @@
 // Exact messages of dense weights, a sample at a time: rows of q are added where the sender is +1, taken away
-// where it is -1. Where every sender is one or the other, a message is twice the rows of those that are +1,
-// less all rows.
+// where it is -1. Where every sender is one or the other, a message is another sample's and twice what the
+// senders add that differ.
 #include <algorithm>
 
 #include "runtime/jit/llvm/generate.hpp"
@@ -85,6 +85,13 @@ class ExactRowsFunction {
   std::int64_t most_registers() const { return e_.isa == Isa::avx512 ? 20 : e_.isa == Isa::avx2 ? 4 : 2; }
 
   V words_of(V p) { return e_.at(e_.i64, words_, e_.scaled(p, lanes)); }
+  /// Bits of the call's senders among those of the block from j on.
+  V senders_from(V j) {
+    V left = b_.CreateSub(e_.end, j);
+    return b_.CreateSelect(b_.CreateICmpSLT(left, e_.number(sender_block)),
+                           b_.CreateNot(b_.CreateShl(e_.number(-1), left)), e_.number(-1));
+  }
+  V lane_of(V p, V i) { return b_.CreateZExt(e_.load(e_.i32, order_of(p), i), e_.i64); }
   V order_of(V p) { return e_.at(e_.i32, orders_, e_.scaled(p, lanes)); }
 
   /// Bits of the senders of a block, a word a sample.
@@ -131,35 +138,36 @@ class ExactRowsFunction {
   void tile(V first, V j, V k, std::int64_t registers,
             const std::function<void(const std::function<void(V, V)>&)>& each_panel) {
     V rows = e_.at(e_.i32, q_, e_.scaled(j, stride_, k));
-    const auto row = [&](V i) { return e_.at(e_.i32, rows, e_.scaled(i, stride_)); };
+    const auto add = [&](V senders, const Values& sum, bool negative) {
+      return e_.for_each_bit(senders, sum, [&](V sender, const Values& c) {
+        return add_row(e_, c, e_.at(e_.i32, rows, e_.scaled(sender, stride_)), negative);
+      });
+    };
+    // Where all are signs, from the first sample's message on: what differs counts twice.
+    V start = b_.CreateSelect(
+        signs_, e_.load(e_.i64, words_of(e_.number(0)), lane_of(e_.number(0), e_.number(0))), e_.number(0));
     const Values none = zeros_of(e_, registers);
-    const Values all = e_.when(signs_, none, [&] {
-      V count = e_.smaller(b_.CreateSub(e_.end, j), e_.number(sender_block));
-      return e_.loop(e_.number(0), count, 1, none,
-                     [&](V i, const Values& sum) { return add_row(e_, sum, row(i), false); });
+    const Values base = e_.when(signs_, none, [&] {
+      return add(b_.CreateAnd(b_.CreateNot(start), senders_from(j)), add(start, none, false), true);
     });
-    // Sums count twice where all are signs; the second plane's are taken away.
     V before = word_splat(e_, b_.CreateAnd(first, b_.CreateICmpEQ(j, e_.begin)), 0, -1);
     V twice = word_splat(e_, signs_, 1, 0), flip = word_splat(e_, first, 0, -1);
     each_panel([&](V p, V panel) {
       Values starts = none;
-      starts.push_back(e_.number(0));
+      starts.push_back(start);
       e_.loop(e_.number(0), samples_of(e_, panel), 1, starts, [&](V i, const Values& carried) {
-        V lane = b_.CreateZExt(e_.load(e_.i32, order_of(p), i), e_.i64);
+        V lane = lane_of(p, i);
         V last = carried.back(), now = e_.load(e_.i64, words_of(p), lane);
-        const auto moved = [&](V from, V to, const Values& sum, bool negative) {
-          return e_.for_each_bit(b_.CreateAnd(to, b_.CreateNot(from)), sum, [&](V sender, const Values& c) {
-            return add_row(e_, c, row(sender), negative);
-          });
-        };
         Values sum(carried.begin(), carried.end() - 1);
-        sum = moved(now, last, moved(last, now, sum, false), true);
+        sum = add(b_.CreateAnd(now, b_.CreateNot(last)), sum, false);
+        sum = add(b_.CreateAnd(last, b_.CreateNot(now)), sum, true);
         V to = field(panel, lane, k);
         for (std::size_t r = 0; r < sum.size(); ++r) {
           V place = e_.at(e_.i32, to, e_.number(static_cast<std::int64_t>(r) * width));
           V old = b_.CreateAnd(e_.load(e_.vector(e_.i32, width), place), before);
+          // The second plane's sums are taken away.
           V added = b_.CreateSub(b_.CreateXor(b_.CreateShl(sum[r], twice), flip), flip);
-          e_.store(b_.CreateAdd(old, b_.CreateSub(added, all[r])), place);
+          e_.store(b_.CreateAdd(old, b_.CreateAdd(added, base[r])), place);
         }
         sum.push_back(now);
         return sum;
