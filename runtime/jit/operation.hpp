@@ -114,9 +114,7 @@ struct RealSparse {
   RealSender x;
   /// Whether bytes of each two panels are put side by side first, as the kernel table's byte_sparse does.
   bool joins_panels(Isa isa) const { return isa == Isa::avx512 && x.kind == Sender::Kind::bytes; }
-  ColumnStream stream() const {
-    return {senders, x.planes() ? 1 : lanes * 4 / 8};
-  }
+  ColumnStream stream() const { return {senders, x.planes() ? 1 : lanes * 4 / 8}; }
 };
 
 /// a x + b, rounded twice; 0 in lanes without a sample. Operands: x, x minus (planes), a f32, b f32, numbers

@@ -27,6 +27,9 @@ slot %r : fix[B,2000] field_rows live 0 to 1
 slot %q : f32[2000,2000]{@1-1} columns_fixed live 0 to 1
 slot %d : f32[2000,2000] dense_fixed live 0 to 1
 slot %W : f32[2000,2000]{@1-1} columns live 0 to 1
+slot %p : u8{0.003921569}[B,2000] bytes live 0 to 1
+slot %x : f32[B,2000] reals live 0 to 1
+slot %m : f32[B,2000] reals live 0 to 1
 slot %c : f32[2] tensor live 0 to 1
 )";
 
@@ -83,6 +86,17 @@ TEST_CASE("two panels share the loads of a sparse message where there are regist
   CHECK(growth("avx512", 64, 32) > 1.9);
   CHECK(growth("avx512", 48, 32) > 1.5);
   CHECK(growth("avx2", 32, 16) > 1.9);
+}
+
+TEST_CASE("bytes of two panels that lie side by side cost less than numbers", "[cost]") {
+  const auto growth = [](const std::string& isa, const std::string& sender) {
+    const std::string step = "%m = real(%" + sender + ", %W) {dense edge=1-1}";
+    const Target target = parse_target("isa=" + isa, "t");
+    return run_us(step, {}, target, 32) / run_us(step, {}, target, 16);
+  };
+  CHECK(growth("avx512", "p") < 1.4);
+  CHECK(growth("avx512", "x") > 1.5);
+  CHECK(growth("avx2", "p") > 1.9);
 }
 
 TEST_CASE("updates cost the columns that err", "[cost]") {
