@@ -225,11 +225,12 @@ class Real final : public SharedStep {
     if (part.count > 1) c.team.barrier(part);
     if (bytes) {
       c.kernels.byte_sparse(part_of(weight.index->weight(weight.as<const float>()), part),
-                            from.as<std::uint8_t>(), f.panels, joined(c, from, part), to.as<float>());
+                            from.as<std::uint8_t>(), f.panels, from.slot->type.scale, joined(c, from, part),
+                            to.as<float>());
     } else {
       compute(c, part, numbers_, f.panels, to.as<float>());
+      if (from.slot->type.elem == Elem::u8) scale(c, to, units_of(to.units, part), from.slot->type.scale);
     }
-    if (from.slot->type.elem == Elem::u8) scale(c, to, units_of(to.units, part), from.slot->type.scale);
     if (part.count > 1) c.team.barrier(part);
   }
 

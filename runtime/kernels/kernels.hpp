@@ -248,8 +248,8 @@ struct KernelTable {
   /// acc = fma(x_j, W_jk, acc) from +0, j ascending; x and acc are [panel][unit][lane].
   void (*real_dense)(DenseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
   void (*real_sparse)(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
-  /// The same of bytes, as the numbers 0 to 255; `joined` is byte_sparse_scratch() words.
-  void (*byte_sparse)(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels,
+  /// The same of bytes, as the numbers 0 to 255, then times `scale`; `joined` is byte_sparse_scratch() words.
+  void (*byte_sparse)(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels, float scale,
                       std::uint32_t* joined, float* acc);
   /// real_dense by sample: x is [sample][sender], h [sample][receiver], rows of h `stride` apart.
   void (*real_rows)(DenseWeight<const float> w, const float* x, std::int64_t samples, float* h);

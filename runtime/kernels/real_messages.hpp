@@ -106,8 +106,17 @@ constexpr int column_group = 4;
 [[gnu::always_inline]] inline Floats sender_lanes(const float* x) { return load<float>(x); }
 [[gnu::always_inline]] inline Floats sender_lanes(const std::uint8_t* x) { return bytes_to_floats(x); }
 
+/// A sum over senders as the message: those over bytes are scaled.
+struct Unscaled {
+  [[gnu::always_inline]] Floats message(Floats sum) const { return sum; }
+};
+struct Scaled {
+  [[gnu::always_inline]] Floats message(Floats sum) const { return sum * broadcast<float>(scale); }
+  float scale;
+};
+
 /// A strip of lanes of senders in some panels.
-template <class X, std::size_t count>
+template <class X, std::size_t count, class Finish>
 struct SenderPanels {
   static constexpr std::size_t panels = count;
 
@@ -117,6 +126,7 @@ struct SenderPanels {
   }
   const X* x;
   std::int64_t apart;  // of two panels
+  Finish finish;
 };
 
 /// Bytes of two panels side by side, as join_bytes() makes them: a load brings both, and they are floats for
@@ -130,6 +140,7 @@ struct JoinedBytes {
     sum[1] = fma((Floats)(both << 16), weight, sum[1]);
   }
   const std::uint32_t* words_of;
+  Scaled finish;
 };
 
 /// The numbers of two panels in a word: bytes are bfloat16 numbers, the first panel's in the upper half.
@@ -164,7 +175,7 @@ template <class Senders, std::size_t... c>
     for (std::int32_t e = i; e < length[which]; ++e) add(which, sender[which][e], e);
     float* to = acc + std::int64_t{column[which]} * lanes;
     for (std::size_t p = 0; p < Senders::panels; ++p)
-      store(to + static_cast<std::int64_t>(p) * apart, sum[which][p]);
+      store(to + static_cast<std::int64_t>(p) * apart, senders.finish.message(sum[which][p]));
   };
   (finish(c), ...);
 }
@@ -198,11 +209,11 @@ template <class Run>
     run(first, first + unit_block < w.end ? first + unit_block : w.end);
 }
 
-template <class X, std::size_t count>
+template <class X, class Finish, std::size_t count>
 void sparse_columns(SparseWeight<const float> w, std::int64_t first, std::int64_t last, const X* x,
-                    float* acc, std::integral_constant<std::size_t, count>) {
+                    Finish finish, float* acc, std::integral_constant<std::size_t, count>) {
   for (std::int64_t lane = 0; lane < lanes; lane += words) {
-    const SenderPanels<X, count> senders{x + lane, w.senders * lanes};
+    const SenderPanels<X, count, Finish> senders{x + lane, w.senders * lanes, finish};
     column_tiles(w, first, last, senders, acc + lane);
   }
 }
@@ -210,28 +221,30 @@ void sparse_columns(SparseWeight<const float> w, std::int64_t first, std::int64_
 void real_sparse(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc) {
   for_each_block(w, [&](std::int64_t first, std::int64_t last) {
     for_each_panels(panels, [&](std::int64_t p, auto count) {
-      sparse_columns(w, first, last, x + p * w.senders * lanes, acc + p * w.receivers * lanes, count);
+      sparse_columns(w, first, last, x + p * w.senders * lanes, Unscaled{}, acc + p * w.receivers * lanes,
+                     count);
     });
   });
 }
 
-void byte_sparse(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels,
+void byte_sparse(SparseWeight<const float> w, const std::uint8_t* x, std::int64_t panels, float scale,
                  std::uint32_t* joined, float* acc) {
   const std::int64_t panel = w.senders * lanes;
+  const Scaled finish{scale};
   if constexpr (panels_together == 2) {
     for (std::int64_t p = 0; p + 2 <= panels; p += 2)
       join_bytes(x + p * panel, w.senders, joined + p / 2 * panel);
   }
   for_each_block(w, [&](std::int64_t first, std::int64_t last) {
-    for_each_panels(panels,
-                    [&]<std::size_t count>(std::int64_t p, std::integral_constant<std::size_t, count> c) {
-                      float* to = acc + p * w.receivers * lanes;
-                      if constexpr (count == 2) {
-                        column_tiles(w, first, last, JoinedBytes{joined + p / 2 * panel}, to);
-                      } else {
-                        sparse_columns(w, first, last, x + p * panel, to, c);
-                      }
-                    });
+    for_each_panels(
+        panels, [&]<std::size_t count>(std::int64_t p, std::integral_constant<std::size_t, count> together) {
+          float* to = acc + p * w.receivers * lanes;
+          if constexpr (count == 2) {
+            column_tiles(w, first, last, JoinedBytes{joined + p / 2 * panel, finish}, to);
+          } else {
+            sparse_columns(w, first, last, x + p * panel, finish, to, together);
+          }
+        });
   });
 }
 
