@@ -46,6 +46,7 @@ class SampleMoves {
   static constexpr int most_blocks = 8;
   /// Senders of a block that are noted one by one.
   static constexpr int few = 4;
+
   /// Of a whole block.
   void note(const Mask* from, const Mask* to, std::int64_t j) {
     alignas(64) Mask moves[SenderBits::count];
