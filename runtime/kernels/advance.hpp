@@ -30,23 +30,6 @@ struct Change {
   return static_cast<unsigned>((from.plus[i] ^ to.plus[i]) | (from.minus[i] ^ to.minus[i]));
 }
 
-/// The first sender from `i` on, below `end`, that changed, or `end`.
-inline std::int64_t next_change(SignsIn from, SignsIn to, std::int64_t i, std::int64_t end) {
-  constexpr std::int64_t block = register_bytes / static_cast<std::int64_t>(sizeof(Mask));
-  while (i < end && i % block != 0 && differing_lanes_of(from, to, i) == 0) ++i;
-  if (i >= end || i % block != 0) return i;
-  for (; i + block <= end; i += block) {
-    const Vector<std::uint64_t> change =
-        (load<std::uint64_t>(from.plus + i) ^ load<std::uint64_t>(to.plus + i)) |
-        (load<std::uint64_t>(from.minus + i) ^ load<std::uint64_t>(to.minus + i));
-    std::uint64_t any = 0;
-    for (int word = 0; word < width<std::uint64_t>; ++word) any |= change[word];
-    if (any != 0) break;
-  }
-  while (i < end && differing_lanes_of(from, to, i) == 0) ++i;
-  return i;
-}
-
 /// Lanes in which each of a register of masks' units differs.
 [[gnu::always_inline]] inline Words differing_lanes(SignsIn from, SignsIn to, std::int64_t i) {
   return (widen(from.plus + i) ^ widen(to.plus + i)) | (widen(from.minus + i) ^ widen(to.minus + i));

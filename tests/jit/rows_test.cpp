@@ -135,20 +135,15 @@ TEST_CASE("generated turns of fields are the kernels', and back", "[jit]") {
 /// Where the senders of a call are cut in two: not at all, or as two threads would.
 std::vector<std::int64_t> cuts_of(std::int64_t senders) { return {senders, senders / 2, senders - 1}; }
 
+/// Senders and receivers.
+constexpr std::pair<std::int64_t, std::int64_t> shapes[] = {
+    {1, 1}, {40, 10}, {31, 16}, {32, 17}, {70, 64}, {33, 131}, {300, 300}, {64, 129}, {700, 20}, {70, 2080}};
+
 TEST_CASE("generated exact messages of dense weights are the kernels'", "[jit]") {
   Draw draw(8);
   for (const Isa isa : available_isas()) {
     const KernelTable& table = kernels(isa);
-    for (const auto& [senders, receivers] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1},
-                                                                                               {40, 10},
-                                                                                               {31, 16},
-                                                                                               {32, 17},
-                                                                                               {70, 64},
-                                                                                               {33, 131},
-                                                                                               {300, 300},
-                                                                                               {64, 129},
-                                                                                               {700, 20},
-                                                                                               {70, 2080}}) {
+    for (const auto& [senders, receivers] : shapes) {
       const std::vector<std::int32_t> q = relaxon::testing::padded(
           draw.integers(static_cast<std::size_t>(senders * receivers), 1 << 20), senders, receivers);
       const DenseWeight<const std::int32_t> weight{q.data(), senders, receivers, row_stride(receivers)};

@@ -53,8 +53,6 @@ class AdvanceRowsFunction {
     constexpr std::int64_t bytes = 256 * 1024;
     return std::clamp<std::int64_t>(bytes / (4 * stride_), 16, most_blocks * SenderBlock::count);
   }
-  /// Registers of a row that are summed side by side: a sample's senders are picked again for each tile.
-  std::int64_t most_registers() const { return e_.isa == Isa::avx512 ? 20 : e_.isa == Isa::avx2 ? 4 : 2; }
 
   V words_at(V block, V word) { return e_.at(e_.i64, words_, e_.scaled(block, words_of_block, word)); }
 
@@ -130,7 +128,7 @@ class AdvanceRowsFunction {
     V samples = e_.mask_of(b_.CreateICmpNE(any, none[0]));
     e_.for_each_bit(samples, {}, [&](V lane, const Values&) -> Values {
       V row = e_.at(e_.i32, h_, e_.scaled(e_.scaled(panel, lanes, lane), stride_));
-      for_each_tile(e_, o_.receivers, most_registers(), [&](V k, std::int64_t registers) {
+      for_each_tile(e_, o_.receivers, [&](V k, std::int64_t registers) {
         const Values sum = sum_noted(lane, blocks, k, registers);
         for (std::size_t r = 0; r < sum.size(); ++r) {
           V place = e_.at(e_.i32, row, b_.CreateAdd(k, e_.number(static_cast<std::int64_t>(r) * width)));

@@ -74,23 +74,14 @@ class ExactRowsFunction {
         each([&](V p, V panel) { order_samples(plane, p, panel); });
         e_.loop(e_.begin, e_.end, sender_block, [&](V j) {
           each([&](V p, V panel) { spread(plane, panel, j, words_of(p)); });
-          for_each_tile(e_, o_.receivers, most_registers(),
+          for_each_tile(e_, o_.receivers,
                         [&](V k, std::int64_t registers) { tile(first, j, k, registers, each); });
         });
       });
     });
   }
 
-  /// Registers that are summed side by side. Wide tiles read long stretches of rows that come from memory.
-  std::int64_t most_registers() const { return e_.isa == Isa::avx512 ? 20 : e_.isa == Isa::avx2 ? 4 : 2; }
-
   V words_of(V p) { return e_.at(e_.i64, words_, e_.scaled(p, lanes)); }
-  /// Bits of the call's senders among those of the block from j on.
-  V senders_from(V j) {
-    V left = b_.CreateSub(e_.end, j);
-    return b_.CreateSelect(b_.CreateICmpSLT(left, e_.number(sender_block)),
-                           b_.CreateNot(b_.CreateShl(e_.number(-1), left)), e_.number(-1));
-  }
   V lane_of(V p, V i) { return b_.CreateZExt(e_.load(e_.i32, order_of(p), i), e_.i64); }
   V order_of(V p) { return e_.at(e_.i32, orders_, e_.scaled(p, lanes)); }
 
@@ -148,7 +139,8 @@ class ExactRowsFunction {
         signs_, e_.load(e_.i64, words_of(e_.number(0)), lane_of(e_.number(0), e_.number(0))), e_.number(0));
     const Values none = zeros_of(e_, registers);
     const Values base = e_.when(signs_, none, [&] {
-      return add(b_.CreateAnd(b_.CreateNot(start), senders_from(j)), add(start, none, false), true);
+      return add(b_.CreateAnd(b_.CreateNot(start), SenderBlock(e_, o_.senders, e_.number(0), j).all()),
+                 add(start, none, false), true);
     });
     V before = word_splat(e_, b_.CreateAnd(first, b_.CreateICmpEQ(j, e_.begin)), 0, -1);
     V twice = word_splat(e_, signs_, 1, 0), flip = word_splat(e_, first, 0, -1);

@@ -17,8 +17,8 @@ std::vector<std::int64_t> tile_sizes(std::int64_t registers, std::int64_t most) 
 
 }  // namespace
 
-void for_each_tile(Emitter& e, std::int64_t receivers, std::int64_t most,
-                   const std::function<void(V, std::int64_t)>& body) {
+void for_each_tile(Emitter& e, std::int64_t receivers, const std::function<void(V, std::int64_t)>& body) {
+  const std::int64_t most = e.isa == Isa::avx512 ? 20 : e.isa == Isa::avx2 ? 4 : 2;
   V k = e.number(0);
   for (const std::int64_t registers : tile_sizes(row_stride(receivers) / width, most)) {
     const std::int64_t step = registers * width;

@@ -6,10 +6,10 @@
 
 namespace relaxon::jit {
 
-/// body(first receiver, registers of 16) for tiles of at most `most` registers that cover the receivers,
-/// padding included. There are tiles of two sizes at most.
-void for_each_tile(Emitter& e, std::int64_t receivers, std::int64_t most,
-                   const std::function<void(V, std::int64_t)>& body);
+/// body(first receiver, registers of 16) for tiles that cover the receivers, padding included: as wide as
+/// there are registers for their sums, as a sample's senders are picked again for each. There are tiles of
+/// two sizes at most.
+void for_each_tile(Emitter& e, std::int64_t receivers, const std::function<void(V, std::int64_t)>& body);
 
 /// sum[r] +- the registers of a row from `row` on.
 Values add_row(Emitter& e, Values sum, V row, bool negative);
@@ -24,7 +24,9 @@ class SenderBlock {
   SenderBlock(Emitter& e, std::int64_t senders, V panel, V j);
   /// Masks that hold theirs.
   V masks(V plane) const;
-  /// A bit for each of theirs, from a condition for each mask.
+  /// A bit for each of them.
+  V all() const { return own_; }
+  /// The same where a condition for each mask holds.
   V bits(V condition) const;
   /// Leaves such bits of each sample in `words`, from masks.
   void spread(V masks, V words) const;
