@@ -183,6 +183,13 @@ class Explainer {
     return scan ? scan->until_unchanged : std::vector<std::int32_t>{};
   }
 
+  /// Whether some message is added to what a slot holds, which then has to stay.
+  bool is_base(SlotId slot) const {
+    bool found = false;
+    for_each_step(plan_.steps, [&](const Step& step, int) { found |= follow_base(step) == slot; });
+    return found;
+  }
+
   void refuse(const Step& step, int depth) {
     const std::string name = name_of(plan_, step);
     const auto add = [&](std::string what, std::string why) {
@@ -192,7 +199,9 @@ class Explainer {
       case Kernel::reference:
         add(fmt::format("no kernel: {} = {}", name, name_with_edge(step.op, step.attributes)), step.why);
         break;
-      case Kernel::copy: add(fmt::format("not in place: {}", name), step.why); break;
+      case Kernel::copy:
+        if (!is_base(step.inputs[0])) add(fmt::format("not in place: {}", name), step.why);
+        break;
       case Kernel::load:
       case Kernel::store:
       case Kernel::turn: add(fmt::format("another layout: {}", name), step.why); break;

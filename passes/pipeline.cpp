@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "ir/verify.hpp"
+#include "passes/absorb.hpp"
 #include "passes/advance.hpp"
 #include "passes/canonicalize.hpp"
 #include "passes/code_book.hpp"
@@ -21,7 +22,7 @@
 namespace relaxon {
 namespace {
 
-constexpr std::array<Pass, 11> table{{
+constexpr std::array<Pass, 12> table{{
     {"canonicalize", "updates become an error and a correlation; sums of one message vanish", canonicalize},
     {"scan_carry", "carries that no iteration changes vanish", scan_carry},
     {"zeros", "linear ops of zeros are zeros", fold_zeros},
@@ -31,15 +32,16 @@ constexpr std::array<Pass, 11> table{{
     {"dce", "what nothing needs is not computed", dce},
     {"fuse_phase", "phases that iterate the same body are one phase", fuse_phase},
     {"advance", "messages of changing states are carried and brought up to date by what changed", advance},
+    {"absorb", "what every field of a carried message has is in it from the start", absorb},
     {"exit", "scans stop at a fixed point", exit_at_fixed_point},
     {"fuse", "fields with their thresholds and errors, correlations with their updates are one region", fuse},
 }};
 
 /// What runs when. The sums of fuse_phase and the messages of zeros of advance are for passes that come
 /// again.
-constexpr std::array<std::string_view, 15> order{
-    "canonicalize", "scan_carry", "zeros", "hoist", "code_book", "cse",  "dce", "fuse_phase",
-    "hoist",        "advance",    "zeros", "cse",   "dce",       "exit", "fuse"};
+constexpr std::array<std::string_view, 17> order{
+    "canonicalize", "scan_carry", "zeros", "hoist", "code_book", "cse", "dce",  "fuse_phase", "hoist",
+    "advance",      "zeros",      "cse",   "dce",   "absorb",    "dce", "exit", "fuse"};
 
 const Pass* find(std::string_view name) {
   const auto found = std::find_if(table.begin(), table.end(), [&](const Pass& p) { return p.name == name; });

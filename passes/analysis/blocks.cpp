@@ -29,6 +29,16 @@ bool slices_between(const Graph& graph, OpId earlier, OpId later) {
   return false;
 }
 
+bool is_defined_at(const Graph& graph, ValueId value, OpId op) {
+  const Value& v = graph.value(value);
+  while (graph.block_of(op) != v.block) {
+    const std::optional<OpId> owner = graph.block(graph.block_of(op)).owner;
+    if (!owner) return false;
+    op = *owner;
+  }
+  return v.op < op;  // arguments have none
+}
+
 ValueId carry_argument(const Graph& graph, const Op& op, std::size_t carry) {
   const std::vector<ValueId>& arguments = graph.block(*op.body).arguments;
   return arguments[arguments.size() - op.results.size() + carry];

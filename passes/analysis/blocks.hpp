@@ -16,6 +16,10 @@ bool touches_batch(const Graph& graph, const Op& op);
 /// block.
 bool slices_between(const Graph& graph, OpId earlier, OpId later);
 
+/// Whether an op, or a body around it, stands where a value can be read: after what makes it, in its block or
+/// inside it.
+bool is_defined_at(const Graph& graph, ValueId value, OpId op);
+
 /// The argument of a carry of a scan or loop, and the value its body yields for it.
 ValueId carry_argument(const Graph& graph, const Op& op, std::size_t carry);
 ValueId carry_yield(const Graph& graph, const Op& op, std::size_t carry);

@@ -147,7 +147,7 @@ KernelChoice choose_kernel(const Graph& graph, const Op& op) {
     case OpKind::threshold: {
       const Type& type = graph.type(op.operands[0]);
       const bool sign = std::get<ThresholdAttributes>(op.attributes).activation == Activation::sign;
-      return sign && type.elem == Elem::fix && has_batch(type) ? KernelChoice{Kernel::sign, ""}
+      return sign && type.elem == Elem::fix && has_batch(type) ? KernelChoice{Kernel::sign, "of one array"}
                                                                : reference("no kernel for this activation");
     }
     case OpKind::hits: return {Kernel::hits, ""};

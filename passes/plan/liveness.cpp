@@ -6,10 +6,10 @@
 
 namespace relaxon {
 
-LastUses::LastUses(const Graph& graph)
+LastUses::LastUses(const Graph& graph, const std::map<OpId, ValueId>& more)
     : graph_(graph), positions_(graph.op_count(), -1), uses_(graph.value_count()) {
   std::int32_t position = 0;
-  scan(graph.body(), graph.body(), position);
+  scan(graph.body(), graph.body(), more, position);
 }
 
 BlockId LastUses::home_of(BlockId block) const {
@@ -20,17 +20,18 @@ BlockId LastUses::home_of(BlockId block) const {
   }
 }
 
-void LastUses::scan(BlockId block, BlockId home, std::int32_t& position) {
+void LastUses::scan(BlockId block, BlockId home, const std::map<OpId, ValueId>& more,
+                    std::int32_t& position) {
   for (const OpId id : graph_.block(block).ops) {
     const Op& op = graph_.op(id);
-    positions_[static_cast<std::size_t>(id.index)] = position++;
-    for (const ValueId operand : op.operands)
-      use(operand, home, positions_[static_cast<std::size_t>(id.index)]);
+    const std::int32_t own = positions_[static_cast<std::size_t>(id.index)] = position++;
+    for (const ValueId operand : op.operands) use(operand, home, own);
+    if (const auto found = more.find(id); found != more.end()) use(found->second, home, own);
     if (!op.body) continue;
     if (op.kind == OpKind::fuse) {
-      scan(*op.body, home, position);
+      scan(*op.body, home, more, position);
     } else {
-      scan(*op.body, *op.body, position);
+      scan(*op.body, *op.body, more, position);
     }
   }
 }

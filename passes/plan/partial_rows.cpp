@@ -18,6 +18,21 @@ class Groups {
     for_each_step(plan.steps, [&](const Step& step, int) { look_at(step); });
   }
 
+  /// What is copied into whole fields, or added to them, must be whole itself.
+  void settle() {
+    for (bool changed = true; changed;) {
+      changed = false;
+      const auto as_whole = [&](SlotId from, SlotId to) {
+        if (!partial(index(from)) || partial(index(to))) return;
+        group(index(from)).whole = changed = true;
+      };
+      for_each_step(plan_.steps, [&](const Step& step, int) {
+        if (step.kernel == Kernel::copy) as_whole(step.inputs[0], step.outputs[0]);
+        if (const SlotId base = follow_base(step); base.index >= 0) as_whole(base, step.outputs[0]);
+      });
+    }
+  }
+
   /// A dense message makes the slot; sharing it gains so many microseconds a batch.
   void gain(SlotId slot, double us) { group(index(slot)).gain += us; }
   bool partial(std::size_t slot) {
@@ -40,7 +55,6 @@ class Groups {
   void join(SlotId a, SlotId b) { parent_[root(index(a))] = root(index(b)); }
 
   void join_lasting(const Step& step) {
-    if (step.kernel == Kernel::copy) join(step.inputs[0], step.outputs[0]);
     if (step.kernel != Kernel::scan && step.kernel != Kernel::loop) return;
     for (std::size_t c = 0; c < step.outputs.size(); ++c) {
       join(step.inputs[c + 1], step.outputs[c]);
@@ -60,7 +74,7 @@ class Groups {
       case Kernel::margin: return keep_whole(step.outputs);
       default:
         if (is_dense_message(plan_, step) &&
-            plan_.slot(step.inputs.back()).type.dims[0].length >= plan_.threads)
+            plan_.slot(message_weight(step)).type.dims[0].length >= plan_.threads)
           return;
         keep_whole(step.inputs);
         keep_whole(step.outputs);
@@ -88,7 +102,8 @@ void add_gains(const CostModel& model, const std::vector<StepRates>& rates, cons
 
 void mark(const Plan& plan, std::vector<Step>& steps) {
   for (Step& step : steps) {
-    const bool makes = step.kernel == Kernel::zero || is_dense_message(plan, step);
+    const bool makes =
+        step.kernel == Kernel::zero || step.kernel == Kernel::copy || is_dense_message(plan, step);
     if (makes && plan.slot(step.outputs[0]).storage == Storage::partial_rows) step.threads = Threads::senders;
     mark(plan, step.body);
   }
@@ -99,6 +114,7 @@ void mark(const Plan& plan, std::vector<Step>& steps) {
 void share_by_senders(Plan& plan, const CostModel& model, const std::vector<StepRates>& rates) {
   Groups groups(plan);
   add_gains(model, rates, plan, groups);
+  groups.settle();
   for (std::size_t i = 0; i < plan.slots.size(); ++i) {
     if (groups.partial(i)) plan.slots[i].storage = Storage::partial_rows;
   }
@@ -109,7 +125,7 @@ bool is_dense_message(const Plan& plan, const Step& step) {
   switch (step.kernel) {
     case Kernel::exact:
     case Kernel::advance:
-    case Kernel::follow: return plan.slot(step.inputs.back()).storage == Storage::dense_fixed;
+    case Kernel::follow: return plan.slot(message_weight(step)).storage == Storage::dense_fixed;
     default: return false;
   }
 }

@@ -63,7 +63,7 @@ enum class Kernel : std::uint8_t {
   apply,         // optimizer step from a stored S
   update,        // correlate, or two and their difference, apply: S is never stored
   advance,       // message(b) - message(a), by the senders that differ
-  follow,        // advance of message(a): what differs, or the whole message(b) where that costs less
+  follow,        // advance of message(a), or a base + message(a): what differs, or all where that costs less
   hits,          // count right answers
   scan,          // iterate
   loop,          // batches
@@ -157,6 +157,10 @@ struct PlanOptions {
 /// Plans an optimised graph and verifies the plan (passes/plan/verify.hpp). Throws Error if the graph isn't
 /// one.
 Plan make_plan(const Graph& graph, const PlanOptions& options = {});
+
+/// The weight of a message, whole or advanced, and what a follow's message lies on top of; invalid: nothing.
+SlotId message_weight(const Step& step);
+SlotId follow_base(const Step& step);
 
 /// The target of a margin step: of its inputs, after the messages if these are summed on the way, else before
 /// the field.

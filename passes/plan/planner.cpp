@@ -24,7 +24,12 @@ namespace {
 class Planner {
  public:
   Planner(const Graph& graph, const PlanOptions& options)
-      : graph_(graph), options_(options), last_uses_(graph), layout_(graph), slots_(graph.value_count()) {
+      : graph_(graph),
+        options_(options),
+        beside_(graph),
+        last_uses_(graph, beside_.bases()),
+        layout_(graph),
+        slots_(graph.value_count()) {
     plan_.name = graph.name();
     plan_.fixed_bits = graph.fixed_bits();
     plan_.threads = std::max(1, options.target.cores);
@@ -252,11 +257,23 @@ class Planner {
       field = slots_[index(op.results[0])] =
           in_storage(op.operands[0], own, "as the weight's messages lie", steps);
     }
-    const bool follows = is_message_of(graph_, op, op.operands[0], op.operands[1]);
-    Step& step = follows ? add(steps, Kernel::follow, op, "senders that changed, or all where many did")
-                         : add(steps, Kernel::advance, op, "only senders that changed are added");
+    const std::optional<SlotId> base = base_of(id, own, field);
+    Step& step = base ? add(steps, Kernel::follow, op, "senders that changed, or all where many did")
+                      : add(steps, Kernel::advance, op, "only senders that changed are added");
     step.inputs = {field, slot(op.operands[1]), slot(op.operands[2]), fixed_.at(op.operands[3])};
+    if (base && base->index >= 0) step.inputs.push_back(*base);
     step.outputs = {field};
+  }
+
+  /// Where what an advance finds beside its message lies as its field does; invalid: nothing is there.
+  /// nullopt: the whole message can't be computed anew.
+  std::optional<SlotId> base_of(OpId id, Storage storage, SlotId field) const {
+    const std::optional<BesideMessage> beside = beside_.of(id);
+    if (!beside || beside->base.index < 0) return beside ? std::optional(SlotId{}) : std::nullopt;
+    SlotId base = slot(beside->base);
+    if (const auto turned = turned_.find(beside->base); turned != turned_.end()) base = turned->second;
+    if (plan_.slot(base).storage != storage || base == field) return std::nullopt;
+    return base;
   }
 
   /// apply, with the correlations that feed it if they are one region.
@@ -402,9 +419,14 @@ class Planner {
       const ValueId argument = body.arguments[first + c - 1];
       const bool same = plan_.slot(slot(start)).storage == storage(argument);
       starts.push_back(in_storage(start, storage(argument), "as the carry lies", steps));
+      if (!same) turned_[start] = starts.back();
       const bool once = std::count(op.operands.begin(), op.operands.end(), start) == 1;
-      carries.push_back(once && same && last_uses_.dies_at(start, id) ? slots_[index(argument)] = slot(start)
-                                                                      : new_slot(argument));
+      const bool own = once && same && last_uses_.dies_at(start, id);
+      carries.push_back(own ? slots_[index(argument)] = slot(start) : new_slot(argument));
+      if (own || !holds_fields(storage(argument))) continue;
+      // By a step of its own, which threads share.
+      transfer(Kernel::copy, starts.back(), carries.back(), "it is needed as it is, too", steps);
+      starts.back() = carries.back();
     }
     Step step;
     step.kernel = op.kind == OpKind::scan ? Kernel::scan : Kernel::loop;
@@ -433,51 +455,22 @@ class Planner {
 
   const Graph& graph_;
   const PlanOptions& options_;
+  BesideMessages beside_;
   LastUses last_uses_;
   FieldLayout layout_;
   Plan plan_;
   std::vector<SlotId> slots_;
   std::map<ValueId, SlotId> fixed_;
+  std::map<ValueId, SlotId> turned_;  // starts of carries that lie otherwise
 };
 
 }  // namespace
-
-std::vector<std::string> Plan::pattern_names() const {
-  std::vector<std::string> names;
-  for (const PatternDeclaration& p : patterns) names.push_back(p.name);
-  return names;
-}
 
 Plan make_plan(const Graph& graph, const PlanOptions& options) {
   verify(graph, Stage::optimised);
   Plan plan = Planner(graph, options).run();
   verify(plan);
   return plan;
-}
-
-std::vector<Correlated> correlations_of(const Step& update) {
-  const auto moments =
-      static_cast<std::size_t>(moments_of(std::get<ApplyAttributes>(update.attributes).rule));
-  std::vector<Correlated> all;
-  for (std::size_t i = moments + 1; i + 2 < update.inputs.size(); i += 2)
-    all.push_back({update.inputs[i], update.inputs[i + 1]});
-  return all;
-}
-
-SlotId margin_target(const Plan& plan, const Step& step) {
-  const bool fused = holds_fields(plan.slot(step.inputs.front()).storage);
-  return fused ? step.inputs.at(step.inputs.size() - 2) : step.inputs.front();
-}
-
-void for_each_step(const std::vector<Step>& steps, const std::function<void(const Step&, int)>& visit) {
-  const std::function<void(const std::vector<Step>&, int)> walk = [&](const std::vector<Step>& list,
-                                                                      int depth) {
-    for (const Step& step : list) {
-      visit(step, depth);
-      walk(step.body, depth + 1);
-    }
-  };
-  walk(steps, 0);
 }
 
 }  // namespace relaxon

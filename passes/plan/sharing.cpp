@@ -62,6 +62,7 @@ Threads way_to_share(const Plan& plan, const Step& step) {
     case Kernel::follow: return is_dense_message(plan, step) ? Threads::senders : Threads::columns;
     case Kernel::update: return lies(step.inputs, Storage::dense) ? Threads::senders : Threads::columns;
     case Kernel::zero:
+    case Kernel::copy:
       if (lies(step.outputs, Storage::partial_rows)) return Threads::senders;
       return has_panels(plan.slot(step.outputs.at(0)).storage) ? Threads::columns : Threads::one;
     case Kernel::gather:

@@ -82,6 +82,8 @@ Signature optimizer_step(const Plan& plan, const Step& step) {
 Signature transfer(const Plan& plan, const Step& step) {
   const Storage from = storage(plan, step, 0);
   Storages to{from};
+  if (step.kernel == Kernel::copy && step.threads == Threads::senders && by_sample(from))
+    to = {Storage::partial_rows};
   if (step.kernel == Kernel::turn) to = from == Storage::fields ? rows : by_lane;
   if (step.kernel == Kernel::quantise)
     to = {from == Storage::columns ? Storage::columns_fixed : Storage::dense_fixed};
@@ -159,7 +161,12 @@ Signature signature_of(const Plan& plan, const Step& step) {
     case Kernel::advance:
     case Kernel::follow: {
       const Storages field = message_layout(step, storage(plan, step, 3));
-      return {{field, signs, signs, fixed_weights}, {field}};
+      Signature s{{field, signs, signs, fixed_weights}, {field}};
+      // Whole fields may lie below partial rows.
+      const bool partial = field.contains(Storage::partial_rows) && follow_base(step).index >= 0 &&
+                           storage(plan, step, 4) == Storage::field_rows;
+      if (follow_base(step).index >= 0) s.inputs.push_back(partial ? rows : field);
+      return s;
     }
     case Kernel::hits: return {{tensor, reals, tensor}, {tensor}};
     case Kernel::scan:

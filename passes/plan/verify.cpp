@@ -232,7 +232,8 @@ class Verifier {
       case Kernel::advance:
       case Kernel::follow:
         check_connection(in[1], in[3], in[0]);
-        return check_connection(in[2], in[3], in[0]);
+        check_connection(in[2], in[3], in[0]);
+        return check_base();
       case Kernel::correlate: return check_connection(in[0], s.outputs[0], in[1]);
       case Kernel::update:
         for (const Correlated& c : correlations_of(s)) check_connection(c.u, in[0], c.v);
@@ -245,6 +246,15 @@ class Verifier {
       case Kernel::margin: return check_units();
       default: return;
     }
+  }
+
+  /// What the message of a follow is added to.
+  void check_base() const {
+    const SlotId base = follow_base(*step_);
+    if (base.index < 0) return;
+    if (base == step_->outputs[0])
+      fail_step(fmt::format("{} lies below what is added to it; expected other fields", name(base)));
+    check_connection(step_->inputs[1], step_->inputs[3], base);
   }
 
   /// All that aren't scalars of the step have one shape.
@@ -289,7 +299,7 @@ class Verifier {
     if (s.kept && (s.kernel != Kernel::quantise || slot(s.outputs[0]).storage != Storage::dense_fixed))
       fail_step("kept; expected it of quantise of a dense weight alone");
     if (s.threads == Threads::senders && is_dense_message(plan_, s)) {
-      const std::int64_t senders = slot(s.inputs.back()).type.dims.at(0).length;
+      const std::int64_t senders = slot(message_weight(s)).type.dims.at(0).length;
       if (senders < plan_.threads)
         fail_step(fmt::format("{} threads share {} senders", plan_.threads, senders));
     }

@@ -24,11 +24,19 @@ BoundGuard::BoundGuard(const Plan& plan)
       terms_(plan.slots.size()),
       parts_(plan.slots.size()),
       held_(plan.slots.size()),
+      bases_(plan.slots.size()),
       source_(plan.slots.size()),
       known_(plan.slots.size(), -1),
       columns_(plan.slots.size()),
       largest_(plan.slots.size(), 0) {
   for (const Plan::Port& binding : plan.bindings) source_[index(binding.slot)] = binding.slot;
+  for_each_step(plan.steps, [&](const Step& step, int) {
+    const SlotId base = follow_base(step);
+    if (base.index < 0) return;
+    SlotId& known = bases_[index(step.outputs[0])];
+    if (known.index >= 0 && known != base) unknown_ = true;
+    known = base;
+  });
   // Carries hold what they start from and what their bodies yield, which the next walk sees.
   std::size_t known = 0;
   for (std::size_t before = 1; known != before;) {
@@ -42,6 +50,7 @@ BoundGuard::BoundGuard(const Plan& plan)
     const SlotId slot{static_cast<std::int32_t>(i)};
     if (holds_fields(plan.slot(slot).storage)) sums_.push_back({slot});
   }
+  check_advances();
   check_updates(plan.steps);
   find_growing_sums();
 }
@@ -57,9 +66,23 @@ void BoundGuard::find_growing_sums() {
     state = State::open;
     for (const SlotId part : parts_[index(slot)]) visit(part);
     for (const SlotId other : held_[index(slot)]) visit(other);
+    if (bases_[index(slot)].index >= 0) visit(bases_[index(slot)]);
     state = State::done;
   };
   for (std::size_t i = 0; i < states.size(); ++i) visit(SlotId{static_cast<std::int32_t>(i)});
+}
+
+/// What an advance is given must be a message of its weight: on top of anything else it has no bound here.
+void BoundGuard::check_advances() {
+  for_each_step(plan_.steps, [&](const Step& step, int) {
+    if (step.kernel != Kernel::advance) return;
+    const SlotId field = step.outputs[0], weight = source_[index(step.inputs[3])];
+    const auto& terms = terms_[index(field)];
+    const bool messages = std::all_of(terms.begin(), terms.end(), [&](const Term& term) {
+      return term.weight == weight && term.factor == 1;
+    });
+    if (!messages || !parts_[index(field)].empty() || !held_[index(field)].empty()) unknown_ = true;
+  });
 }
 
 /// Fields that follow an update in the same batch belong to weights that the check before the batch has not
@@ -89,10 +112,12 @@ void BoundGuard::add(SlotId to, const Term& term) {
 }
 
 void BoundGuard::join(SlotId to, SlotId from) {
-  if (to == from) return;
+  // A base lies below everything else, so it counts once.
+  if (to == from || bases_[index(to)] == from) return;
   for (const Term& term : terms_[index(from)]) add(to, term);
   auto& held = held_[index(to)];
-  const bool sum = !parts_[index(from)].empty() || !held_[index(from)].empty();
+  const bool based = bases_[index(from)].index >= 0 && bases_[index(from)] != bases_[index(to)];
+  const bool sum = based || !parts_[index(from)].empty() || !held_[index(from)].empty();
   if (sum && std::find(held.begin(), held.end(), from) == held.end()) held.push_back(from);
   if (source_[index(from)].index >= 0) source_[index(to)] = source_[index(from)];
 }
@@ -248,6 +273,7 @@ double BoundGuard::bound(SlotId field, const Memory& memory, bool exact) {
   for (const SlotId part : parts_[index(field)]) largest += bound(part, memory, exact);
   for (const SlotId other : held_[index(field)]) largest = std::max(largest, bound(other, memory, exact));
   for (const Term& term : terms_[index(field)]) largest = std::max(largest, bound(term, memory, exact));
+  if (bases_[index(field)].index >= 0) largest += bound(bases_[index(field)], memory, exact);
   return largest;
 }
 

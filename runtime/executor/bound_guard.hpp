@@ -55,6 +55,7 @@ class BoundGuard {
   double largest_of(SlotId x) const;
   void join(SlotId to, SlotId from);
   void find_growing_sums();
+  void check_advances();
   void check_updates(const std::vector<Step>& steps);
   double table_bound(SlotId slot, const Memory& memory);
   double bound(const Term& term, const Memory& memory, bool exact);
@@ -65,6 +66,7 @@ class BoundGuard {
   std::vector<std::vector<Term>> terms_;    // of each fields slot: whatever it may hold
   std::vector<std::vector<SlotId>> parts_;  // of each fields slot: the messages it is a sum of
   std::vector<std::vector<SlotId>> held_;   // of each fields slot: sums that it may hold instead
+  std::vector<SlotId> bases_;               // of each fields slot: what lies below all that it may hold
   std::vector<std::vector<SlotId>> sums_;   // slots that are added up together
   std::vector<SlotId> source_;              // of q slots: the weight; of panels: the binding they come from
   std::vector<double> known_;               // of slots of numbers: the largest, where the plan tells; else -1

@@ -24,6 +24,18 @@ void copy(Context& c, SlotId from, SlotId to) {
   if (is_weight(target)) c.weight_loaded(to);
 }
 
+/// A part of the copy of a value with a batch axis; whole fields become the first of partial rows.
+void copy_part(Context& c, SlotId from, SlotId to, ThreadPart part) {
+  const Place& source = c.place(from);
+  const Place& target = c.place(to);
+  const std::size_t all = source.bytes(c.frame);
+  for_each_stretch(target, c.frame, part, [&](std::size_t at, std::size_t bytes) {
+    const std::size_t known = std::min(bytes, all - std::min(at, all));
+    std::memcpy(target.data + at, source.data + at, known);
+    std::memset(target.data + at + known, 0, bytes - known);
+  });
+}
+
 void zero(Context& c, SlotId to) {
   Place& place = c.place(to);
   if (place.slot->storage != Storage::tensor) {
@@ -199,6 +211,9 @@ std::unique_ptr<Runnable> make_data_step(const Step& step, Context&) {
         });
       return runnable([to = step.outputs[0]](Context& c) { zero(c, to); });
     case Kernel::copy:
+      if (step.threads != Threads::one)
+        return shared_runnable(step, [from = step.inputs[0], to = step.outputs[0]](
+                                         Context& c, ThreadPart part) { copy_part(c, from, to, part); });
       return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { copy(c, from, to); });
     case Kernel::load:
       return runnable([from = step.inputs[0], to = step.outputs[0]](Context& c) { load(c, from, to); });

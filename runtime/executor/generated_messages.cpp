@@ -146,14 +146,15 @@ class RealSparseStep final : public RealStep {
   std::vector<Scratch> joined_;  // of each part
 };
 
-/// A whole exact message.
+/// A whole exact message, on top of `base` if there is one.
 class WholeMessage {
  public:
   explicit WholeMessage(Function function) : function_(function) {}
   virtual ~WholeMessage() = default;
   /// A part's receivers through a sparse q, a share's senders through a dense one. False: some sender is 0,
   /// which the function can't do.
-  virtual bool call(const Context& c, const Place& q, const Place& x, const Place& h, ThreadPart part) = 0;
+  virtual bool call(const Context& c, const Place& q, const Place& x, const Place* base, const Place& h,
+                    ThreadPart part) = 0;
 
  protected:
   void invoke(const Context& c, const Operands& operands, Units units) const {
@@ -169,12 +170,13 @@ class WholeSparse final : public WholeMessage {
   WholeSparse(Function function, const jit::ExactSparse& operation)
       : WholeMessage(function), stream_(operation.stream()) {}
 
-  bool call(const Context& c, const Place& q, const Place& x, const Place& h, ThreadPart part) override {
+  bool call(const Context& c, const Place& q, const Place& x, const Place* base, const Place& h,
+            ThreadPart part) override {
     if (!c.kernels.all_signs(x.signs_in(c.frame), x.units, c.frame.batch)) return false;
     const ColumnIndex& index = *q.index;
     invoke(c,
            {q.data, pointer(index.offsets.data()), stream_.data(index, c.isa), pointer(index.order.data()),
-            x.data, h.data},
+            x.data, h.data, base ? base->data : nullptr},
            units_of(q.receivers, part));
     return true;
   }
@@ -186,11 +188,14 @@ class WholeSparse final : public WholeMessage {
 class WholeRows final : public WholeMessage {
  public:
   using WholeMessage::WholeMessage;
-  bool call(const Context& c, const Place& q, const Place& x, const Place& h, ThreadPart share) override {
+  bool call(const Context& c, const Place& q, const Place& x, const Place* base, const Place& h,
+            ThreadPart share) override {
     const SignsIn signs = x.signs_in(c.frame);
     const Units senders = senders_of(q.senders, share);
     const Mask* minus = c.kernels.all_signs(signs, senders, c.frame.batch) ? nullptr : signs.minus;
-    invoke(c, {q.data, pointer(signs.plus), pointer(minus), h.share(c.frame, share.index)}, senders);
+    const std::byte* below = base ? base->below(c.frame, share) : nullptr;
+    invoke(c, {q.data, pointer(signs.plus), pointer(minus), h.share(c.frame, share.index), pointer(below)},
+           senders);
     return true;
   }
 };
@@ -214,8 +219,8 @@ class ExactStep final : public GeneratedStep {
     const Place& x = c.place(inputs_[0]);
     const Place& q = c.place(inputs_[1]);
     const Place& h = c.place(outputs_[0]);
-    if (q.index) return whole_->call(c, q, x, h, part);
-    for_each_share(h.shares, part, [&](ThreadPart share) { whole_->call(c, q, x, h, share); });
+    if (q.index) return whole_->call(c, q, x, nullptr, h, part);
+    for_each_share(h.shares, part, [&](ThreadPart share) { whole_->call(c, q, x, nullptr, h, share); });
     return true;
   }
 
@@ -231,6 +236,7 @@ class AdvanceStep final : public GeneratedStep {
               std::unique_ptr<WholeMessage> whole)
       : GeneratedStep(step, difference, std::move(table)),
         whole_from_(step.whole_from),
+        base_(follow_base(step)),
         whole_(std::move(whole)) {}
 
   bool call(Context& c, ThreadPart part) override {
@@ -252,7 +258,8 @@ class AdvanceStep final : public GeneratedStep {
     const SignsIn a = c.place(inputs_[1]).signs_in(c.frame), b = c.place(inputs_[2]).signs_in(c.frame);
     const ToCompute what = to_compute(c, q, senders, whole_from_, a, b);
     if (what == ToCompute::nothing) return;
-    if (what == ToCompute::whole && whole_->call(c, q, c.place(inputs_[2]), h, part)) return;
+    if (what == ToCompute::whole && whole_->call(c, q, c.place(inputs_[2]), c.place_if_any(base_), h, part))
+      return;
     Operands operands{q.data};
     if (q.index) {
       const SenderIndex rows = q.index->rows(part);
@@ -265,6 +272,7 @@ class AdvanceStep final : public GeneratedStep {
   }
 
   std::int64_t whole_from_;
+  SlotId base_;
   std::unique_ptr<WholeMessage> whole_;
 };
 

@@ -138,6 +138,13 @@ struct Place {
     return data + bytes(frame) / static_cast<std::size_t>(shares) * static_cast<std::size_t>(index);
   }
 
+  /// What lies below one of the shares of a message that is added to this place: the same share, or, of whole
+  /// fields below partial rows, everything for the first and nothing for the others.
+  const std::byte* below(const Frame& frame, ThreadPart share) const {
+    if (shares == share.count) return this->share(frame, share.index);
+    return share.first() ? data : nullptr;
+  }
+
   /// For tensors that a step makes: allocated once, then reused while the shape stays.
   Tensor& own_tensor(DType dtype, const Shape& shape);
 

@@ -69,21 +69,30 @@ class Quantise final : public SharedStep {
   Found bad_;
 };
 
-/// The exact message of `x` through a sparse q, into `h`; a part's receivers.
-void exact_columns(Context& c, const Place& q, SignsIn x, const Place& h, ThreadPart part) {
+/// The exact message of `x` through a sparse q, on top of `base` if there is one, into `h`; a part's
+/// receivers.
+void exact_columns(Context& c, const Place& q, SignsIn x, const Place* base, const Place& h,
+                   ThreadPart part) {
   const Frame& f = c.frame;
   const auto columns = part_of(q.columns_fixed(), part);
-  if (f.wide) return c.kernels.exact_sparse64(columns, x, f.batch, h.as<std::int64_t>());
-  c.kernels.exact_sparse32(columns, x, f.batch, h.as<std::int32_t>());
+  const auto message = [&]<class T>(auto kernel, T* to) {
+    kernel(columns, x, f.batch, base ? base->as<const T>() : nullptr, to);
+  };
+  if (f.wide) return message(c.kernels.exact_sparse64, h.as<std::int64_t>());
+  message(c.kernels.exact_sparse32, h.as<std::int32_t>());
 }
 
 /// The same through a dense one; a share's senders, into its own rows.
-void exact_rows(Context& c, const Place& q, SignsIn x, const Place& h, ThreadPart share) {
+void exact_rows(Context& c, const Place& q, SignsIn x, const Place* base, const Place& h, ThreadPart share) {
   const Frame& f = c.frame;
   const auto rows = rows_of(q.dense_fixed(), senders_of(q.senders, share));
+  const std::byte* below = base ? base->below(f, share) : nullptr;
   std::byte* to = h.share(f, share.index);
-  if (f.wide) return c.kernels.exact_rows64(rows, x, f.batch, reinterpret_cast<std::int64_t*>(to));
-  c.kernels.exact_rows32(rows, x, f.batch, reinterpret_cast<std::int32_t*>(to));
+  const auto message = [&]<class T>(auto kernel, T* own) {
+    kernel(rows, x, f.batch, reinterpret_cast<const T*>(below), own);
+  };
+  if (f.wide) return message(c.kernels.exact_rows64, reinterpret_cast<std::int64_t*>(to));
+  message(c.kernels.exact_rows32, reinterpret_cast<std::int32_t*>(to));
 }
 
 std::unique_ptr<Runnable> make_exact(const Step& step) {
@@ -91,13 +100,13 @@ std::unique_ptr<Runnable> make_exact(const Step& step) {
     const Place& q = c.place(slots[1]);
     const Place& h = c.place(out);
     const SignsIn x = c.place(slots[0]).signs_in(c.frame);
-    if (q.index) return exact_columns(c, q, x, h, part);
-    for_each_share(h.shares, part, [&](ThreadPart share) { exact_rows(c, q, x, h, share); });
+    if (q.index) return exact_columns(c, q, x, nullptr, h, part);
+    for_each_share(h.shares, part, [&](ThreadPart share) { exact_rows(c, q, x, nullptr, h, share); });
   });
 }
 
-/// acc + message(to) - message(from). Where acc is message(from), the plan says from how many senders on the
-/// whole message is computed instead.
+/// acc + message(to) - message(from). Where acc is message(from), or that on top of a base, the plan says
+/// from how many senders on the whole message is computed instead.
 class Advance final : public SharedStep {
  public:
   Advance(const Step& step, Context& c)
@@ -106,7 +115,8 @@ class Advance final : public SharedStep {
         field_(step.inputs[0]),
         from_(step.inputs[1]),
         to_(step.inputs[2]),
-        q_(step.inputs[3]) {
+        q_(step.inputs[3]),
+        base_(follow_base(step)) {
     if (!c.statistics) return;
     statistics_ = c.statistics->follows.size();
     const auto& edge = std::get<MessageAttributes>(step.attributes).edge;
@@ -128,7 +138,7 @@ class Advance final : public SharedStep {
     const Frame& f = c.frame;
     const ToCompute what = to_compute(c, q, q.senders, whole_from_, a, b);
     if (what == ToCompute::nothing) return;
-    if (what == ToCompute::whole) return exact_columns(c, q, b, field, part);
+    if (what == ToCompute::whole) return exact_columns(c, q, b, c.place_if_any(base_), field, part);
     const auto columns = part_of(q.columns_fixed(), part);
     const SenderIndex index = q.index->rows(part);
     if (f.wide) return c.kernels.advance_sparse64(columns, index, a, b, f.panels, field.as<std::int64_t>());
@@ -140,7 +150,7 @@ class Advance final : public SharedStep {
     const Units senders = senders_of(q.senders, share);
     const ToCompute what = to_compute(c, q, senders, whole_from_, a, b);
     if (what == ToCompute::nothing) return;
-    if (what == ToCompute::whole) return exact_rows(c, q, b, field, share);
+    if (what == ToCompute::whole) return exact_rows(c, q, b, c.place_if_any(base_), field, share);
     const auto rows = rows_of(q.dense_fixed(), senders);
     std::byte* h = field.share(f, share.index);
     if (f.wide) return c.kernels.advance_rows64(rows, a, b, f.panels, reinterpret_cast<std::int64_t*>(h));
@@ -162,7 +172,7 @@ class Advance final : public SharedStep {
 
   std::int64_t whole_from_;
   std::size_t statistics_ = 0;  // its place there
-  SlotId field_, from_, to_, q_;
+  SlotId field_, from_, to_, q_, base_;
 };
 
 /// Float32 copies of a sender's numbers, where it isn't stored as such.

@@ -36,6 +36,8 @@ struct Context {
 
   Place& place(SlotId id) { return memory[id]; }
   const Place& place(SlotId id) const { return std::as_const(memory)[id]; }
+  /// Null for an invalid id.
+  const Place* place_if_any(SlotId id) const { return id.index < 0 ? nullptr : &place(id); }
   /// A weight was written anew, not by an update.
   void weight_loaded(SlotId id) {
     guard.weight_loaded(id);

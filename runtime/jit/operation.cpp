@@ -120,7 +120,7 @@ Generated real(const Step& step, const Plan& plan) {
 
 /// A whole message, a change of one, or whichever costs less.
 Generated exact(const Step& step, const Plan& plan) {
-  const Slot& q = plan.slot(step.inputs.back());
+  const Slot& q = plan.slot(message_weight(step));
   const std::int64_t senders = q.type.dims[0].length, receivers = q.type.dims[1].length;
   const bool sparse = q.storage == Storage::columns_fixed;
   const auto add = [&](Generated& to, Operation if_sparse, Operation if_dense) {

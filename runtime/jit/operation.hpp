@@ -125,7 +125,8 @@ struct Affine {
 };
 
 /// Exact message of senders `begin` .. `end` through a dense weight, by sample. Operands: q i32, x plus, x
-/// minus (null: every sender is +1 or -1 in every active lane), h i32.
+/// minus (null: every sender is +1 or -1 in every active lane), h i32, base i32 (what the message is added
+/// to, laid out like h; null: nothing).
 struct ExactRows {
   std::int64_t senders, receivers;
 };
@@ -137,7 +138,7 @@ struct AdvanceRows {
 };
 
 /// Exact message through a sparse weight, of senders that are +1 or -1 in every active lane. Operands: q i32,
-/// offsets, stream (a sender is its number), order, x plus, h i32.
+/// offsets, stream (a sender is its number), order, x plus, h i32, base i32 (as above).
 struct ExactSparse {
   std::int64_t senders, receivers;
   ColumnStream stream() const { return {senders, 1}; }

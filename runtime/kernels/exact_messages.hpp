@@ -30,11 +30,13 @@ inline bool all_signs(SignsIn x, Units units, std::int64_t batch) {
   return true;
 }
 
-/// One strip of lanes of some columns, shortest first, side by side, in some panels.
+/// One strip of lanes of some columns, shortest first, side by side, in some panels. With a base, on top of
+/// it.
 template <class T, bool signs, std::size_t... c, std::size_t... p>
 [[gnu::always_inline]] inline void exact_columns(SparseWeight<const std::int32_t> q, const Mask* plus,
                                                  const Mask* minus, int strip, const std::int32_t* column,
-                                                 T* h, std::index_sequence<c...>, std::index_sequence<p...>) {
+                                                 const T* base, T* h, std::index_sequence<c...>,
+                                                 std::index_sequence<p...>) {
   const std::int32_t* entry[] = {q.entries + q.offsets[column[c]]...};
   const std::int32_t* sender[] = {q.sender + q.offsets[column[c]]...};
   const std::int32_t length[] = {q.offsets[column[c] + 1] - q.offsets[column[c]]...};
@@ -58,36 +60,43 @@ template <class T, bool signs, std::size_t... c, std::size_t... p>
   for (; i < length[0]; ++i) (add(c, i), ...);
   const auto finish = [&](std::size_t which) {
     for (std::int32_t e = i; e < length[which]; ++e) add(which, e);
-    T* to = h + column[which] * lanes;
-    const auto message = [&](std::size_t panel) {
+    const auto finish_panel = [&](std::size_t panel) {
       const Field<T> own = sum[which][panel];
-      return signs ? own + own - total[which][0] : own - total[which][signs ? 0 : panel];
+      Field<T> field = signs ? own + own - total[which][0] : own - total[which][signs ? 0 : panel];
+      const std::int64_t at = (static_cast<std::int64_t>(panel) * q.receivers + column[which]) * lanes;
+      if (base) field = field + (Field<T>)load<std::make_unsigned_t<T>>(base + at);
+      store(h + at, field);
     };
-    (store(to + static_cast<std::int64_t>(p) * q.receivers * lanes, message(p)), ...);
+    (finish_panel(p), ...);
   };
   (finish(c), ...);
 }
 
 /// All columns in some panels.
 template <class T, bool signs, std::size_t panels>
-void exact_panels(SparseWeight<const std::int32_t> q, const Mask* plus, const Mask* minus, T* h) {
+void exact_panels(SparseWeight<const std::int32_t> q, const Mask* plus, const Mask* minus, const T* base,
+                  T* h) {
   constexpr auto each = std::make_index_sequence<panels>();
   for (int strip = 0; strip < strips<T>; ++strip) {
     T* to = h + strip * width<T>;
+    const T* from = base ? base + strip * width<T> : nullptr;
+    const auto next = [&](std::int64_t i, auto columns) __attribute__((always_inline)) {
+      exact_columns<T, signs>(q, plus, minus, strip, q.order + i, from, to, columns, each);
+    };
     std::int64_t i = q.begin;
-    for (; i + 4 <= q.end; i += 4)
-      exact_columns<T, signs>(q, plus, minus, strip, q.order + i, to, std::make_index_sequence<4>(), each);
-    for (; i < q.end; ++i)
-      exact_columns<T, signs>(q, plus, minus, strip, q.order + i, to, std::make_index_sequence<1>(), each);
+    for (; i + 4 <= q.end; i += 4) next(i, std::make_index_sequence<4>());
+    for (; i < q.end; ++i) next(i, std::make_index_sequence<1>());
   }
 }
 
 template <class T, bool signs>
-void exact_sparse_of(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t panels, T* h) {
+void exact_sparse_of(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t panels, const T* base,
+                     T* h) {
   std::int64_t p = 0;
   const auto next = [&]<std::size_t count>(std::integral_constant<std::size_t, count>) {
+    const std::int64_t at = p * q.receivers * lanes;
     exact_panels<T, signs, count>(q, x.plus + p * q.senders, x.minus + p * q.senders,
-                                  h + p * q.receivers * lanes);
+                                  base ? base + at : nullptr, h + at);
     p += count;
   };
   while (p + panels_together <= panels) next(std::integral_constant<std::size_t, panels_together>());
@@ -95,9 +104,9 @@ void exact_sparse_of(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t
 }
 
 template <class T>
-void exact_sparse(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, T* h) {
-  if (all_signs(x, q.senders, batch)) return exact_sparse_of<T, true>(q, x, panels_of(batch), h);
-  exact_sparse_of<T, false>(q, x, panels_of(batch), h);
+void exact_sparse(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, const T* base, T* h) {
+  if (all_signs(x, q.senders, batch)) return exact_sparse_of<T, true>(q, x, panels_of(batch), base, h);
+  exact_sparse_of<T, false>(q, x, panels_of(batch), base, h);
 }
 
 }  // namespace

@@ -234,17 +234,22 @@ struct KernelTable {
   /// q of n weights. Returns the first index with |w| >= 2^(31 - F) or NaN, or -1.
   std::int64_t (*quantise)(const float* w, std::int64_t n, int fixed_bits, std::int32_t* q);
 
-  // Messages. By sample (rows: senders add rows of q):
-  void (*exact_rows32)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int32_t* h);
-  void (*exact_rows64)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int64_t* h);
+  // Messages. Exact ones are h = base + message, or the message if base is null; base lies as h does. By
+  // sample (rows: senders add rows of q):
+  void (*exact_rows32)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch,
+                       const std::int32_t* base, std::int32_t* h);
+  void (*exact_rows64)(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch,
+                       const std::int64_t* base, std::int64_t* h);
   /// h += message(to) - message(from), touching only senders that differ.
   void (*advance_rows32)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels,
                          std::int32_t* h);
   void (*advance_rows64)(DenseWeight<const std::int32_t> q, SignsIn from, SignsIn to, std::int64_t panels,
                          std::int64_t* h);
   // By lane:
-  void (*exact_sparse32)(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int32_t* h);
-  void (*exact_sparse64)(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, std::int64_t* h);
+  void (*exact_sparse32)(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch,
+                         const std::int32_t* base, std::int32_t* h);
+  void (*exact_sparse64)(SparseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch,
+                         const std::int64_t* base, std::int64_t* h);
   /// acc = fma(x_j, W_jk, acc) from +0, j ascending; x and acc are [panel][unit][lane].
   void (*real_dense)(DenseWeight<const float> w, const float* x, std::int64_t panels, float* acc);
   void (*real_sparse)(SparseWeight<const float> w, const float* x, std::int64_t panels, float* acc);

@@ -131,13 +131,31 @@ struct SamplePath {
   int sample[lanes];
 };
 
-/// One panel's part of a tile of signs_rows; q points at the tile in the block's first row, h in the first
-/// sample's. `base` is the block's message of a sample in which the senders of `start` are on.
+/// What a block of senders is added to: of the first block `base`, or nothing if that is null; of the others
+/// what those before have left.
+template <class T>
+struct Below {
+  const T* base;
+  T* h;
+  bool first;
+  const T* at(std::int64_t i) const { return !first ? h + i : base ? base + i : nullptr; }
+};
+
+/// `field` on top of a register that may be none.
+template <class T>
+[[gnu::always_inline]] inline Field<T> on_top_of(const T* below, Field<T> field) {
+  return below ? (Field<T>)load<std::make_unsigned_t<T>>(below) + field : field;
+}
+
+/// One panel's part of a tile of signs_rows; q points at the tile in the block's first row, `place` is that
+/// of the tile in the first sample. `message` is the block's of a sample in which the senders of `start` are
+/// on.
 template <class T, std::size_t... r>
 [[gnu::always_inline]] inline void signs_tile(const std::int32_t* q, std::int64_t stride,
                                               const SenderBits& plus, const SamplePath& path,
-                                              std::uint64_t start, const Field<T>* base, bool first, T* h,
-                                              std::int64_t h_stride, std::index_sequence<r...> tile) {
+                                              std::uint64_t start, const Field<T>* message, Below<T> below,
+                                              std::int64_t place, std::int64_t h_stride,
+                                              std::index_sequence<r...> tile) {
   Field<T> moved[sizeof...(r)] = {};
   std::uint64_t last = start;
   for (std::int64_t i = 0; i < path.count; ++i) {
@@ -145,22 +163,24 @@ template <class T, std::size_t... r>
     add_chosen_rows<T, false>(q, stride, now & ~last, moved, tile);
     add_chosen_rows<T, true>(q, stride, last & ~now, moved, tile);
     last = now;
-    T* to = h + path.sample[i] * h_stride;
-    const auto finish = [&](T* at, Field<T> field) {
-      store(at, first ? field : (Field<T>)load<std::make_unsigned_t<T>>(at) + field);
+    const std::int64_t to = place + path.sample[i] * h_stride;
+    const T* from = below.at(to);
+    const auto finish = [&](std::int64_t at, Field<T> field) {
+      store(below.h + to + at, on_top_of<T>(from ? from + at : nullptr, field));
     };
-    (finish(to + static_cast<std::int64_t>(r) * width<T>, base[r] + moved[r] + moved[r]), ...);
+    (finish(static_cast<std::int64_t>(r) * width<T>, message[r] + moved[r] + moved[r]), ...);
   }
 }
 
 /// Panels that use a block of rows one after the other.
 constexpr std::int64_t most_panels = 8;
 
-/// h = the rows of senders that are +1 less those of the others, for up to most_panels panels. From one
-/// sample to the next only senders that differ are added or taken away, twice, and all panels use a block of
-/// rows while it is cached.
+/// h = base + the rows of senders that are +1 less those of the others, for up to most_panels panels. From
+/// one sample to the next only senders that differ are added or taken away, twice, and all panels use a block
+/// of rows while it is cached.
 template <class T>
-void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_t samples, T* h) {
+void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_t samples, const T* base,
+                T* h) {
   const std::int64_t stride = row_stride(q.receivers);
   SamplePath paths[most_panels];
   const std::int64_t panels = panels_of(samples);
@@ -179,20 +199,20 @@ void signs_rows(DenseWeight<const std::int32_t> q, const Mask* plus, std::int64_
     for_each_row_tile<T>(
         q.receivers, [&]<std::size_t... r>(std::int64_t k, std::index_sequence<r...> tile) {
           const std::int32_t* rows = q.entries + j * q.stride + k;
-          Field<T> base[sizeof...(r)] = {};
-          add_chosen_rows<T, false>(rows, q.stride, start, base, tile);
-          add_chosen_rows<T, true>(rows, q.stride, own & ~start, base, tile);
+          Field<T> message[sizeof...(r)] = {};
+          add_chosen_rows<T, false>(rows, q.stride, start, message, tile);
+          add_chosen_rows<T, true>(rows, q.stride, own & ~start, message, tile);
           for (std::int64_t p = 0; p < panels; ++p) {
-            signs_tile(rows, q.stride, bits[p], paths[p], start, base, j == q.first_sender,
-                       h + p * lanes * stride + k, stride, tile);
+            signs_tile(rows, q.stride, bits[p], paths[p], start, message,
+                       Below<T>{base, h, j == q.first_sender}, p * lanes * stride + k, stride, tile);
           }
         });
   }
 }
 
-/// h = the rows of senders that are +1 less those that are -1.
+/// h = base + the rows of senders that are +1 less those that are -1.
 template <class T>
-void signed_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
+void signed_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, const T* base, T* h) {
   const std::int64_t stride = row_stride(q.receivers);
   for (std::int64_t j = q.first_sender; j < q.last_sender; j += SenderBits::count) {
     const SenderBits plus(x.plus + j, q.last_sender - j), minus(x.minus + j, q.last_sender - j);
@@ -201,9 +221,9 @@ void signed_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samp
           const std::int32_t* rows = q.entries + j * q.stride + k;
           for (std::int64_t lane = 0; lane < samples; ++lane) {
             T* to = h + lane * stride + k;
-            Field<T> sum[] = {(j == q.first_sender ? Field<T>{}
-                                                   : (Field<T>)load<std::make_unsigned_t<T>>(
-                                                         to + static_cast<std::int64_t>(r) * width<T>))...};
+            const T* from = Below<T>{base, h, j == q.first_sender}.at(lane * stride + k);
+            Field<T> sum[] = {
+                on_top_of<T>(from ? from + static_cast<std::int64_t>(r) * width<T> : nullptr, Field<T>{})...};
             add_chosen_rows<T, false>(rows, q.stride, plus.of_sample[lane], sum, tile);
             add_chosen_rows<T, true>(rows, q.stride, minus.of_sample[lane], sum, tile);
             (store(to + static_cast<std::int64_t>(r) * width<T>, sum[r]), ...);
@@ -240,7 +260,7 @@ template <class T, bool signs, std::size_t... r>
 
 /// One panel's message to a few receivers.
 template <class T, bool signs>
-void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, T* h) {
+void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples, const T* base, T* h) {
   alignas(register_bytes) T sums[few_receivers * lanes];
   const std::int64_t count = q.receivers;
   for (std::int64_t k = 0; k < count;) {
@@ -257,25 +277,29 @@ void few_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t samples
     k += many ? 8 : 4;
   }
   for (std::int64_t lane = 0; lane < samples; ++lane) {
-    for (std::int64_t k = 0; k < count; ++k) h[lane * row_stride(q.receivers) + k] = sums[k * lanes + lane];
+    const std::int64_t row = lane * row_stride(q.receivers);
+    for (std::int64_t k = 0; k < count; ++k) h[row + k] = sums[k * lanes + lane] + (base ? base[row + k] : 0);
   }
 }
 
 template <class T>
-void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, T* h) {
+void exact_rows(DenseWeight<const std::int32_t> q, SignsIn x, std::int64_t batch, const T* base, T* h) {
   const bool few = q.receivers <= few_receivers;
   const bool signs = all_signs(x, {q.senders, q.first_sender, q.last_sender}, batch);
   const std::int64_t at_once = signs && !few ? most_panels : 1;
   for (std::int64_t p = 0; p < panels_of(batch); p += at_once) {
     const std::int64_t left = batch - p * lanes, samples = left < at_once * lanes ? left : at_once * lanes;
     const SignsIn panel{x.plus + p * q.senders, x.minus + p * q.senders};
-    T* to = h + p * lanes * row_stride(q.receivers);
+    const std::int64_t at = p * lanes * row_stride(q.receivers);
+    const T* from = base ? base + at : nullptr;
+    T* to = h + at;
     if (few) {
-      signs ? few_rows<T, true>(q, panel, samples, to) : few_rows<T, false>(q, panel, samples, to);
+      signs ? few_rows<T, true>(q, panel, samples, from, to)
+            : few_rows<T, false>(q, panel, samples, from, to);
     } else if (signs) {
-      signs_rows(q, panel.plus, samples, to);
+      signs_rows(q, panel.plus, samples, from, to);
     } else {
-      signed_rows(q, panel, samples, to);
+      signed_rows(q, panel, samples, from, to);
     }
   }
 }

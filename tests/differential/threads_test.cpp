@@ -96,7 +96,7 @@ TEST_CASE("wide networks share their training by senders and columns, evaluation
 
 /// A training of `batches` batches of 16 random images; what was counted, after comparing with the
 /// interpreter.
-RunStatistics trained(const Network& network, int batches) {
+RunStatistics trained(const Network& network, int batches, std::string_view passes = "default") {
   constexpr std::int64_t images = 48;
   Tensor x(DType::i8, {images, 20}), classes(DType::i32, {images});
   const auto draws = bits(key_of(3), images * 20, RngLayout::partitionable);
@@ -114,6 +114,7 @@ RunStatistics trained(const Network& network, int batches) {
   expected.train(data, order, 16);
   SessionOptions counting;
   counting.statistics = true;
+  counting.passes = PassSelection::parse(passes);
   Session session(network, counting);
   session.train(data, order, 16);
   CHECK(session.digest() == expected.digest());
@@ -152,6 +153,10 @@ TEST_CASE("fields that outgrow int32, or shrink into it, keep their bits", "[dif
   CHECK(shrinking.batches == 150);
   CHECK(shrinking.wide_batches > 0);
   CHECK(shrinking.wide_batches < 150);
+  // A message that is carried within another counts once.
+  const RunStatistics apart = trained(bounded_network(4, -1000, 0.2f), 150, "default,-absorb");
+  CHECK(apart.wide_batches == shrinking.wide_batches);
+  CHECK(apart.bound_checks == shrinking.bound_checks);
 }
 
 TEST_CASE("statistics count what happened", "[statistics]") {

@@ -198,11 +198,14 @@ TEST_CASE("generated sparse messages are the kernels'", "[jit]") {
         const Signs from(draw, batch, senders, 0.3), state(draw, batch, senders, 0),
             to(draw, batch, senders, 0.2);
         std::vector<std::int32_t> expected(n), actual(n);
-        table.exact_sparse32(c.weight(q.data()), state.in(), batch, expected.data());
-        exact({pointer(q.data()), pointer(c.offsets.data()), masks.data(), masks.order.data(),
-               pointer(state.plus.data()), actual.data()},
-              batch, receivers);
-        CHECK(actual == expected);
+        std::vector<std::int32_t> below = draw.integers(n, 999);
+        for (std::int32_t* base : {static_cast<std::int32_t*>(nullptr), below.data()}) {
+          table.exact_sparse32(c.weight(q.data()), state.in(), batch, base, expected.data());
+          exact({pointer(q.data()), pointer(c.offsets.data()), masks.data(), masks.order.data(),
+                 pointer(state.plus.data()), actual.data(), base},
+                batch, receivers);
+          CHECK(actual == expected);
+        }
         const SenderIndex rows = c.rows();
         std::vector<void*> operands{pointer(q.data()),          pointer(rows.first),
                                     pointer(rows.last),         pointer(rows.receiver),

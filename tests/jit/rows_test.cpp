@@ -153,19 +153,24 @@ TEST_CASE("generated exact messages of dense weights are the kernels'", "[jit]")
         Rows<std::int32_t> expected(batch, receivers, 7), actual(batch, receivers, 7);
         for (const double zeros : {0.0, 0.4}) {
           const Signs x(draw, batch, senders, zeros);
-          table.exact_rows32(weight, x.in(), batch, expected.data());
+          Rows<std::int32_t> base(batch, receivers, 0);
+          for (std::int32_t& value : base.values) value = static_cast<std::int32_t>(draw.between(-999, 999));
           void* minus = zeros > 0 ? pointer(x.minus.data()) : nullptr;
           for (const std::int64_t cut : cuts_of(senders)) {
             Rows<std::int32_t> rest(batch, receivers, 0);
-            const auto call = [&](Rows<std::int32_t>& h, std::int64_t begin, std::int64_t end) {
-              std::vector<void*> operands{pointer(q.data()), pointer(x.plus.data()), minus, h.data()};
+            const auto call = [&](Rows<std::int32_t>& h, std::int64_t begin, std::int64_t end,
+                                  std::int32_t* below) {
+              std::vector<void*> operands{pointer(q.data()), pointer(x.plus.data()), minus, h.data(), below};
               exact.function(operands.data(), batch, begin, end);
             };
-            call(actual, 0, cut);
-            if (cut < senders) call(rest, cut, senders);
-            std::transform(actual.values.begin(), actual.values.end(), rest.values.begin(),
-                           actual.values.begin(), std::plus());
-            CHECK(same_fields(actual, expected));
+            for (std::int32_t* below : {base.data(), static_cast<std::int32_t*>(nullptr)}) {
+              table.exact_rows32(weight, x.in(), batch, below, expected.data());
+              call(actual, 0, cut, below);
+              if (cut < senders) call(rest, cut, senders, nullptr);
+              std::transform(actual.values.begin(), actual.values.end(), rest.values.begin(),
+                             actual.values.begin(), std::plus());
+              CHECK(same_fields(actual, expected));
+            }
           }
         }
         // Few changes, many, and such as involve 0.

@@ -24,7 +24,7 @@ std::string names_of(const PassSelection& selection) {
 std::string parsed(std::string_view text) { return names_of(PassSelection::parse(text)); }
 
 const std::string everything =
-    "canonicalize,scan_carry,zeros,hoist,code_book,cse,dce,fuse_phase,advance,exit,fuse";
+    "canonicalize,scan_carry,zeros,hoist,code_book,cse,dce,fuse_phase,advance,absorb,exit,fuse";
 
 TEST_CASE("passes are chosen by name and run in one order", "[passes]") {
   CHECK(names_of(PassSelection()) == everything);
@@ -34,7 +34,7 @@ TEST_CASE("passes are chosen by name and run in one order", "[passes]") {
   CHECK(parsed("") == "");
   CHECK(parsed("cse,hoist") == "hoist,cse");
   CHECK(parsed("default,-advance,-exit") ==
-        "canonicalize,scan_carry,zeros,hoist,code_book,cse,dce,fuse_phase,fuse");
+        "canonicalize,scan_carry,zeros,hoist,code_book,cse,dce,fuse_phase,absorb,fuse");
   CHECK(PassSelection::parse("default,-dce").contains("cse"));
   CHECK_FALSE(PassSelection::parse("default,-dce").contains("dce"));
 }
@@ -42,7 +42,7 @@ TEST_CASE("passes are chosen by name and run in one order", "[passes]") {
 TEST_CASE("an unknown pass is an error that lists the known ones", "[passes]") {
   const std::string known =
       "expected default, none, canonicalize, scan_carry, zeros, hoist, code_book, cse, dce, fuse_phase, "
-      "advance, exit, fuse";
+      "advance, absorb, exit, fuse";
   CHECK(error_of([] { PassSelection::parse("inline"); }) == "passes: \"inline\" is not one; " + known);
   CHECK(error_of([] { PassSelection::parse("default,-inline"); }) ==
         "passes: \"inline\" is not one; " + known);

@@ -114,7 +114,8 @@ void exact_message(benchmark::State& state, Isa isa, std::int64_t d, std::int64_
   compare(
       state,
       [&] {
-        kernels(isa).exact_rows32({layer.q.data(), d, K, layer.stride}, layer.signs(), lanes, layer.h.data());
+        kernels(isa).exact_rows32({layer.q.data(), d, K, layer.stride}, layer.signs(), lanes, nullptr,
+                                  layer.h.data());
       },
       [&] { plain_message(layer.integers.data(), layer.q.data(), d, K, layer.stride, layer.h.data()); });
 }

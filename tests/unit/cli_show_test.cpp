@@ -145,7 +145,8 @@ TEST_CASE("check runs two backends in lock step", "[cli]") {
   check_refused(
       {"check", place.network(), "--against-opt", "gpu"}, 2,
       "--against-opt: passes: \"gpu\" is not one; expected default, none, canonicalize, scan_carry, zeros, "
-      "hoist, code_book, cse, dce, fuse_phase, advance, exit, fuse (relaxon --help, relaxon COMMAND --help)");
+      "hoist, code_book, cse, dce, fuse_phase, advance, absorb, exit, fuse (relaxon --help, relaxon COMMAND "
+      "--help)");
   check_refused(
       {"check", place.network(), "--against", "gpu"}, 2,
       "--against: gpu is not a backend; expected interpreter, kernels or jit (relaxon --help, relaxon "

@@ -51,12 +51,12 @@ TEST_CASE("wrong usage is one line and exit code 2", "[cli]") {
   check_refused({"opt", "x.rx", "--passes", "cse,polish"}, 2,
                 "--passes: passes: \"polish\" is not one; expected default, none, canonicalize, scan_carry, "
                 "zeros, hoist, "
-                "code_book, cse, dce, fuse_phase, advance, exit, fuse" +
+                "code_book, cse, dce, fuse_phase, advance, absorb, exit, fuse" +
                     hint);
   check_refused(
       {"train", network, "--opt", "default,-polish"}, 2,
       "--opt: passes: \"polish\" is not one; expected default, none, canonicalize, scan_carry, zeros, hoist, "
-      "code_book, cse, dce, fuse_phase, advance, exit, fuse" +
+      "code_book, cse, dce, fuse_phase, advance, absorb, exit, fuse" +
           hint);
   for (const Words& arguments :
        {Words{"train", network, "--threads", "0"}, Words{"train", network, "--seed", "-1"},

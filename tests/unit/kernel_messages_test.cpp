@@ -111,14 +111,23 @@ TEMPLATE_TEST_CASE("exact messages are the plain sums", "[kernels]", Fields32, F
       const auto stored = padded(q, n.senders, n.receivers);
       Rows<T> rows(n.batch, n.receivers, std::numeric_limits<T>::min());
       INFO(name_of(isa) << " round " << round);
-      (table.*TestType::exact_rows)(dense_weight(stored, n), x.in(), n.batch, rows.data());
+      (table.*TestType::exact_rows)(dense_weight(stored, n), x.in(), n.batch, nullptr, rows.data());
       REQUIRE(agrees(rows, [&](auto b, auto k) { return message(q, x, n.receivers, b, k); }));
+      Rows<T> below(n.batch, n.receivers, 0);
+      for (T& value : below.values) value = static_cast<T>(draw.between(-999, 999));
+      (table.*TestType::exact_rows)(dense_weight(stored, n), x.in(), n.batch, below.data(), rows.data());
+      REQUIRE(
+          agrees(rows, [&](auto b, auto k) { return message(q, x, n.receivers, b, k) + below.at(b, k); }));
 
       const Connections c(draw, n.senders, n.receivers, 0.3);
       const auto entries = draw.integers(c.entries(), TestType::weight_bound);
       Panels<T> h(n.batch, n.receivers, std::numeric_limits<T>::min());
-      (table.*TestType::exact_sparse)(c.weight(entries.data()), x.in(), n.batch, h.data());
+      (table.*TestType::exact_sparse)(c.weight(entries.data()), x.in(), n.batch, nullptr, h.data());
       REQUIRE(agrees(h, [&](auto b, auto k) { return message(entries, c, x, b, k); }));
+      Panels<T> base(n.batch, n.receivers, 0);
+      for (T& value : base.values) value = static_cast<T>(draw.between(-999, 999));
+      (table.*TestType::exact_sparse)(c.weight(entries.data()), x.in(), n.batch, base.data(), h.data());
+      REQUIRE(agrees(h, [&](auto b, auto k) { return message(entries, c, x, b, k) + base.at(b, k); }));
     }
   }
 }
@@ -153,14 +162,14 @@ TEMPLATE_TEST_CASE("advanced messages are those of the new state", "[kernels]", 
       const auto stored = padded(q, n.senders, n.receivers);
       const auto weight = dense_weight(stored, n);
       Rows<T> rows(n.batch, n.receivers, std::numeric_limits<T>::min());
-      (table.*TestType::exact_rows)(weight, x.from.in(), n.batch, rows.data());
+      (table.*TestType::exact_rows)(weight, x.from.in(), n.batch, nullptr, rows.data());
       (table.*TestType::advance_rows)(weight, x.from.in(), x.to.in(), n.panels(), rows.data());
       REQUIRE(agrees(rows, [&](auto b, auto k) { return message(q, x.to, n.receivers, b, k); }));
 
       const Connections c(draw, n.senders, n.receivers, 0.3);
       const auto entries = draw.integers(c.entries(), TestType::weight_bound / 3);
       Panels<T> h(n.batch, n.receivers, std::numeric_limits<T>::min());
-      (table.*TestType::exact_sparse)(c.weight(entries.data()), x.from.in(), n.batch, h.data());
+      (table.*TestType::exact_sparse)(c.weight(entries.data()), x.from.in(), n.batch, nullptr, h.data());
       (table.*TestType::advance_sparse)(c.weight(entries.data()), c.rows(), x.from.in(), x.to.in(),
                                         n.panels(), h.data());
       REQUIRE(agrees(h, [&](auto b, auto k) { return message(entries, c, x.to, b, k); }));
@@ -197,8 +206,9 @@ TEMPLATE_TEST_CASE("exact messages of parts of the senders add up", "[kernels]",
       Rows<T> first(n.batch, n.receivers, T{-77}), rest(n.batch, n.receivers, T{0});
       const auto first_rows = rows_of(stored, n, 0, cut), other_rows = rows_of(stored, n, cut, n.senders);
       if (cut == 0) std::fill(first.values.begin(), first.values.end(), T{0});
-      if (cut > 0) (table.*TestType::exact_rows)(first_rows, x.from.in(), n.batch, first.data());
-      if (cut < n.senders) (table.*TestType::exact_rows)(other_rows, x.from.in(), n.batch, rest.data());
+      if (cut > 0) (table.*TestType::exact_rows)(first_rows, x.from.in(), n.batch, nullptr, first.data());
+      if (cut < n.senders)
+        (table.*TestType::exact_rows)(other_rows, x.from.in(), n.batch, nullptr, rest.data());
       REQUIRE(agrees(first,
                      [&](auto b, auto k) { return message(q, x.from, n.receivers, b, k) - rest.at(b, k); }));
       (table.*TestType::advance_rows)(first_rows, x.from.in(), x.to.in(), n.panels(), first.data());
@@ -224,9 +234,10 @@ TEMPLATE_TEST_CASE("parts of exact messages are the same bits, and nothing else 
 
       Panels<T> panels(n.batch, n.receivers, T{-77});
       check_parts(draw, panels, [&](Panels<T>& h, const Units& part) {
-        (table.*TestType::exact_sparse)(c.weight(entries.data(), part), x.from.in(), n.batch, h.data());
+        (table.*TestType::exact_sparse)(c.weight(entries.data(), part), x.from.in(), n.batch, nullptr,
+                                        h.data());
       });
-      (table.*TestType::exact_sparse)(c.weight(entries.data()), x.from.in(), n.batch, panels.data());
+      (table.*TestType::exact_sparse)(c.weight(entries.data()), x.from.in(), n.batch, nullptr, panels.data());
       check_parts(draw, panels, [&](Panels<T>& h, const Units& part) {
         const testing::PartRows senders = c.rows(part);
         (table.*TestType::advance_sparse)(c.weight(entries.data(), part), senders.index(), x.from.in(),

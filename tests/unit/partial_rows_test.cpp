@@ -75,6 +75,26 @@ TEST_CASE("fields that are read otherwise than as sums stay whole, with all that
         "exact senders\nsum one\nscan one\nsign one\nfollow one\n");
 }
 
+TEST_CASE("a carried message starts as a copy, which may be shared out where what it is of isn't",
+          "[plan][threads]") {
+  const auto started_from = [](const std::string& text) {
+    return replaced(replaced(replaced(text, "%z = zero()", "%z = copy(%m)"), "sign(%m, %r)", "sign(%r)"),
+                    "%t, %J)", "%t, %J, %m)");
+  };
+  const std::string steps = "copy senders\nscan one\nsign one\nfollow senders\n";
+  CHECK(shared(started_from(two_messages)) ==
+        "m: partial_rows\nr: partial_rows\nz: partial_rows\nf: fields\ng: fields\nexact senders\n" + steps);
+  // What is turned lies whole, below rows that each thread adds to alone.
+  CHECK(shared(started_from(replaced(two_messages, "%m = exact(%x, %w) {dense edge=1-0 fixed}",
+                                     "%f = zero()\n%m = turn(%f)"))) ==
+        "m: field_rows\nr: partial_rows\nz: partial_rows\nf: fields\ng: fields\nzero one\nturn one\n" +
+            steps);
+  // Rows of several threads don't lie below whole ones.
+  CHECK(shared(started_from(two_messages) + "%f = turn(%r)\n") ==
+        "m: field_rows\nr: field_rows\nz: field_rows\nf: fields\ng: fields\n"
+        "exact one\ncopy one\nscan one\nsign one\nfollow one\nturn one\n");
+}
+
 TEST_CASE("small messages stay on one thread", "[plan][threads]") {
   std::string text = two_messages;
   for (std::size_t at; (at = text.find("900")) != std::string::npos;) text.replace(at, 3, "5");

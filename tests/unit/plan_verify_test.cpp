@@ -188,6 +188,29 @@ TEST_CASE("slots of a plan live wherever they are used", "[plan][verify]") {
   CHECK(error("live 3 to 8", "live 3 to 7") == "plan p: slot %q is used at 8, but live 3 to 7");
 }
 
+TEST_CASE("what a message lies on top of lies as it does, elsewhere", "[plan][verify]") {
+  const std::string base = "slot %e : fix[B,4] field_rows live 0 to 99\nslot %n";
+  const auto on_top = [&](const std::string& slot, const std::string& inputs,
+                          const std::string& choice = "") {
+    std::string text = with("slot %n", slot);
+    const auto put = [&](const std::string& from, const std::string& to) {
+      REQUIRE(text.find(from) != std::string::npos);
+      text.replace(text.find(from), from.size(), to);
+    };
+    put("%r = zero()\n", "%e = zero()\n%r = copy(%e)" + choice + "\n");
+    put("%t, %q)", "%t, %q" + inputs + ")");
+    put(" whole from 3", choice + " whole from 3");
+    return error_of([&] { verify(live_throughout(text)); });
+  };
+  CHECK(on_top(base, ", %e") == "no error");
+  CHECK(on_top(base, ", %r") ==
+        "plan p: step 8 (%r = follow): %r lies below what is added to it; expected other fields");
+  CHECK(on_top(base, ", %e, %e") == "plan p: step 8 (%r = follow): 6 inputs; expected 5");
+  CHECK(on_top(base, ", %t") == "plan p: step 8 (%r = follow): input 5 is %t in signs; expected field_rows");
+  CHECK(on_top("slot %e : fix[B,5] field_rows live 0 to 99\nslot %n", ", %e") ==
+        "plan p: step 5 (%r = copy): %e has shape [B,5], %r has [B,4]");
+}
+
 TEST_CASE("choices of a plan are legal", "[plan][verify]") {
   CHECK(error_with("whole from 3", "whole from 5") ==
         "plan p: step 7 (%r = follow): whole from 5; expected 0 to 4");

@@ -132,7 +132,8 @@ TEST_CASE("explain says what a probe costs", "[probe][explain]") {
   CHECK(not_done("h1@1:every") ==
         std::vector<std::string>{"no early end: scan of %s1 %r1-1: its iterations are probed",
                                  "not fused: %h1: it is probed as h1@1:every"});
-  CHECK(not_done("f1") == std::vector<std::string>{"not fused: %h1: it is probed as f1"});
+  // The field of the update is what the scans have carried.
+  CHECK(not_done("f1").empty());
   CHECK(not_done("S/1-0").back() == "not fused: %S1-0: it is probed as S/1-0");
 }
 

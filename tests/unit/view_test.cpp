@@ -170,7 +170,7 @@ TEST_CASE("a picture shows what is hoisted, carried and fused", "[view]") {
   CHECK(has_line(after, "label=\"%m1-0.1\\\\nto_fields\".*peripheries=2"));
   CHECK_FALSE(has_line(before, "label=\"%m1-0\\\\nmessage 1-0\".*peripheries=2"));
   CHECK(has_line(after, "label=\"%r1-1\\\\ncarried\", shape=ellipse"));
-  CHECK(has_line(after, "label=\"%s1.1\\\\nsign: aggregate \\+ threshold\".*penwidth=2.5"));
+  CHECK(has_line(after, "label=\"%s1.2\\\\nsign: aggregate \\+ threshold\".*penwidth=2.5"));
   CHECK(has_line(after, "label=\"%weight/1-0.1\\\\nupdate: correlate 1-0 \\+ apply 1-0\".*penwidth=2.5"));
   CHECK_FALSE(has_line(before, "penwidth=2.5, color=\"#333333\", tooltip"));
   CHECK(has_line(after,

@@ -34,6 +34,7 @@ class ExactRowsFunction {
     plus_ = e.operand(1);
     minus_ = e.operand(2);
     h_ = e.operand(3);
+    base_ = e.operand(4);
     signs_ = b_.CreateIsNull(minus_);
   }
 
@@ -47,9 +48,7 @@ class ExactRowsFunction {
   }
 
  private:
-  V field(V panel, V lane, V k) {
-    return e_.at(e_.i32, h_, e_.scaled(e_.scaled(panel, lanes, lane), stride_, k));
-  }
+  V place(V panel, V lane, V k) { return e_.scaled(e_.scaled(panel, lanes, lane), stride_, k); }
 
   /// One plane after the other: what the senders that are +1 add, then, unless all are signs, what those that
   /// are -1 do.
@@ -138,11 +137,14 @@ class ExactRowsFunction {
     V start = b_.CreateSelect(
         signs_, e_.load(e_.i64, words_of(e_.number(0)), lane_of(e_.number(0), e_.number(0))), e_.number(0));
     const Values none = zeros_of(e_, registers);
-    const Values base = e_.when(signs_, none, [&] {
+    const Values message = e_.when(signs_, none, [&] {
       return add(b_.CreateAnd(b_.CreateNot(start), SenderBlock(e_, o_.senders, e_.number(0), j).all()),
                  add(start, none, false), true);
     });
-    V before = word_splat(e_, b_.CreateAnd(first, b_.CreateICmpEQ(j, e_.begin)), 0, -1);
+    // The first block of senders finds the base, or nothing; the others what those before have left.
+    V begins = b_.CreateAnd(first, b_.CreateICmpEQ(j, e_.begin)), nothing = b_.CreateIsNull(base_);
+    V below = b_.CreateSelect(b_.CreateAnd(begins, b_.CreateNot(nothing)), base_, h_);
+    V before = word_splat(e_, b_.CreateAnd(begins, nothing), 0, -1);
     V twice = word_splat(e_, signs_, 1, 0), flip = word_splat(e_, first, 0, -1);
     each_panel([&](V p, V panel) {
       Values starts = none;
@@ -153,13 +155,14 @@ class ExactRowsFunction {
         Values sum(carried.begin(), carried.end() - 1);
         sum = add(b_.CreateAnd(now, b_.CreateNot(last)), sum, false);
         sum = add(b_.CreateAnd(last, b_.CreateNot(now)), sum, true);
-        V to = field(panel, lane, k);
+        V at = place(panel, lane, k);
+        V from = e_.at(e_.i32, below, at), to = e_.at(e_.i32, h_, at);
         for (std::size_t r = 0; r < sum.size(); ++r) {
-          V place = e_.at(e_.i32, to, e_.number(static_cast<std::int64_t>(r) * width));
-          V old = b_.CreateAnd(e_.load(e_.vector(e_.i32, width), place), before);
+          V next = e_.number(static_cast<std::int64_t>(r) * width);
+          V old = b_.CreateAnd(e_.load_vector(e_.i32, width, from, next), before);
           // The second plane's sums are taken away.
           V added = b_.CreateSub(b_.CreateXor(b_.CreateShl(sum[r], twice), flip), flip);
-          e_.store(b_.CreateAdd(old, b_.CreateAdd(added, base[r])), place);
+          e_.store(b_.CreateAdd(old, b_.CreateAdd(added, message[r])), e_.at(e_.i32, to, next));
         }
         sum.push_back(now);
         return sum;
@@ -173,6 +176,8 @@ class ExactRowsFunction {
     const std::int64_t most = e_.isa == Isa::avx512 ? 16 : 8;
     const std::int64_t chunks = (o_.receivers + most - 1) / most;
     V block = e_.scratch(e_.i32, lanes * lanes), totals = e_.scratch(e_.i32, lanes);
+    V nothing = b_.CreateIsNull(base_), below = b_.CreateSelect(nothing, h_, base_);
+    V counts = b_.CreateSelect(nothing, e_.word(0), e_.word(-1));
     const Values none = zeros_of(e_, 1);
     e_.when(signs_, [&] {
       const auto add = [&](V j, const Values& sum) {
@@ -191,7 +196,9 @@ class ExactRowsFunction {
       e_.loop(e_.number(0), samples_of(e_, panel), 1, [&](V lane) {
         for (std::int64_t k = 0; k < o_.receivers; ++k) {
           V sum = e_.load(e_.i32, block, e_.scaled(e_.number(k), lanes, lane));
-          e_.store(sum, field(panel, lane, e_.number(k)));
+          V at = place(panel, lane, e_.number(k));
+          e_.store(b_.CreateAdd(sum, b_.CreateAnd(e_.load(e_.i32, below, at), counts)),
+                   e_.at(e_.i32, h_, at));
         }
       });
     });
@@ -233,7 +240,7 @@ class ExactRowsFunction {
   llvm::IRBuilder<>& b_;
   const ExactRows& o_;
   std::int64_t stride_;
-  V q_, plus_, minus_, h_, signs_;
+  V q_, plus_, minus_, h_, base_, signs_;
   // Of some panels: words of a block of senders and orders of samples; how far apart samples are.
   V words_ = nullptr, orders_ = nullptr, apart_ = nullptr;
 };

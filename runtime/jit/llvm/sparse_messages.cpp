@@ -210,10 +210,15 @@ void generate(Emitter& e, const RealSparse& o) {
 
 void generate(Emitter& e, const ExactSparse& o) {
   V q = e.operand(0), offsets = e.operand(1), stream = e.operand(2), order = e.operand(3),
-    plus = e.operand(4), h = e.operand(5);
+    plus = e.operand(4), h = e.operand(5), base = e.operand(6);
+  V nothing = e.b.CreateIsNull(base);
+  // What is there already counts for nothing.
+  V below = e.b.CreateSelect(nothing, h, base);
+  V counts = e.splat(e.b.CreateSelect(nothing, e.word(0), e.word(-1)), width);
   sum_columns(e, [&](V panel, unsigned panels) -> ColumnSums {
     V masks = e.at(e.i16, plus, e.scaled(panel, o.senders));
-    V to = e.at(e.i32, h, e.scaled(panel, o.receivers * lanes));
+    V before_panel = e.scaled(panel, o.receivers * lanes);
+    V from = e.at(e.i32, below, before_panel), to = e.at(e.i32, h, before_panel);
     // The lanes that are +1 of each panel, twice, less all of them.
     return {q,
             offsets,
@@ -232,11 +237,12 @@ void generate(Emitter& e, const ExactSparse& o) {
               sum.back() = e.b.CreateAdd(sum.back(), amount);
               return sum;
             },
-            [&e, &o, to](V column, const Values& sum) {
+            [&e, &o, from, to, counts](V column, const Values& sum) {
               for (std::size_t p = 0; p + 1 < sum.size(); ++p) {
-                const auto before = static_cast<std::int64_t>(p) * o.receivers * lanes;
+                V at = e.scaled(column, lanes, e.number(static_cast<std::int64_t>(p) * o.receivers * lanes));
                 V message = e.b.CreateSub(e.b.CreateAdd(sum[p], sum[p]), sum.back());
-                e.store(message, e.at(e.i32, to, e.scaled(column, lanes, e.number(before))));
+                V old = e.b.CreateAnd(e.load_vector(e.i32, width, from, at), counts);
+                e.store(e.b.CreateAdd(old, message), e.at(e.i32, to, at));
               }
             }};
   });
