@@ -28,6 +28,7 @@ class Loop final : public Runnable {
     }
     if (const auto* scan = std::get_if<ScanAttributes>(&step.attributes)) watched_ = scan->until_unchanged;
     moved_.assign(static_cast<std::size_t>(2 * context.team.size()), 0);
+    for (const SlotId carry : carries_) reach_.push_back(reach_of(context.plan.slot(carry).storage));
   }
 
   Sharing sharing() const override { return Sharing::team; }
@@ -38,37 +39,89 @@ class Loop final : public Runnable {
     const std::int32_t begin = share(n, samples.index, samples.count);
     const std::int32_t end = share(n, samples.index + 1, samples.count);
     if (part.first()) start(c, n);
-    if (part.count == 1) {
-      iterate(c, part, begin, end);
-    } else if (kernel_ == Kernel::loop && c.team.only_if_faster()) {
+    if (kernel_ == Kernel::loop && part.count > 1 && c.team.only_if_faster()) {
       iterate_as_pays(c, part, begin, end);
     } else {
-      c.team.barrier(part);
       iterate(c, part, begin, end);
     }
     if (part.first()) c.frame.loops.pop_back();
   }
 
+  void arrange(Barriers& barriers) override {
+    // What starts and carries it: the first thread copies starts, each thread its part of what is yielded.
+    std::vector<Access> starts, carried, looks;
+    for (std::size_t k = 0; k < carries_.size(); ++k) {
+      if (starts_[k] != carries_[k]) {
+        starts.push_back({starts_[k], Reach::first, false});
+        starts.push_back({carries_[k], Reach::first, true});
+      }
+      if (yielded_[k] == carries_[k]) continue;
+      carried.push_back({yielded_[k], reach_[k], false});
+      carried.push_back({carries_[k], reach_[k], true});
+    }
+    for (const std::int32_t k : watched_) {
+      const auto carry = static_cast<std::size_t>(k);
+      looks.push_back({carries_[carry], reach_[carry], false});
+      looks.push_back({yielded_[carry], reach_[carry], false});
+    }
+    // Each iteration of a loop over batches has its own width of fields.
+    if (kernel_ == Kernel::loop) {
+      starts.push_back({frame_slot, Reach::first, true});
+      carried.push_back(starts.back());
+    }
+    waits = barriers.next(starts);
+    const Barriers before = barriers;
+    Barriers again = barriers;
+    again.add(carried);
+    // An iteration follows the start or another one, of which the first walk tells how it ends.
+    for (int walk = 0; walk < 2; ++walk) {
+      barriers = again;
+      for (const auto& step : body_) step->arrange(barriers);
+      looks_wait_ = barriers.next(looks);
+      barriers.met();
+      barriers.add(carried);
+      again.add(barriers);
+    }
+    barriers.add(before);  // no iteration
+  }
+
  private:
+  /// What for_each_stretch() gives to each thread.
+  static Reach reach_of(Storage storage) {
+    switch (storage) {
+      case Storage::tensor: return Reach::first;
+      case Storage::partial_rows: return Reach::shares;
+      case Storage::signs:
+      case Storage::pair:
+      case Storage::bytes:
+      case Storage::reals:
+      case Storage::fields:
+      case Storage::field_rows: return Reach::units;
+      default: return Reach::all;
+    }
+  }
+
   static std::int32_t share(std::int32_t n, int index, int count) {
     return static_cast<std::int32_t>(std::int64_t{n} * index / count);
   }
 
-  /// Ends with all threads in step.
   void iterate(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
     for (std::int32_t i = begin; i < end; ++i) {
       if (part.first()) begin_iteration(c, i);
-      if (run_steps(body_, c, part)) c.team.barrier(part);
-      end_iteration(c, part, i % 2);
-      if (part.count > 1) c.team.barrier(part);
-      if (!watched_.empty() && !moved(part.count, i % 2)) break;
+      run_steps(body_, c, part);
+      if (part.count > 1 && looks_wait_) c.barrier(part);
+      const std::size_t parity = static_cast<std::size_t>(i % 2);
+      if (!watched_.empty()) moved_[2 * static_cast<std::size_t>(part.index) + parity] = changed(c, part);
+      if (part.count > 1) c.barrier(part);
+      carry(c, part);
+      if (!watched_.empty() && !moved(part.count, parity)) break;
     }
   }
 
   /// The first thread takes the time and says how it goes on.
   void iterate_as_pays(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
     if (part.first() && begin < end) stretch_[0] = pace_.next(end - begin);
-    c.team.barrier(part);
+    c.barrier(part);
     for (std::int32_t k = 0; begin < end; ++k) {
       const Pace::Stretch stretch = stretch_[k % 2];
       const std::int32_t stop = begin + stretch.iterations;
@@ -81,7 +134,7 @@ class Loop final : public Runnable {
         pace_.took(stretch, taken.count());
         if (begin < end) stretch_[(k + 1) % 2] = pace_.next(end - begin);
       }
-      c.team.barrier(part);
+      c.barrier(part);
     }
   }
 
@@ -114,20 +167,18 @@ class Loop final : public Runnable {
     c.statistics->wide_batches += c.frame.wide;
   }
 
-  /// Carries what the iteration leaves, each thread its own part, which is in its cache, and notes whether
-  /// something moved that the loop waits for.
-  void end_iteration(Context& c, ThreadPart part, int parity) {
+  /// Carries what the iteration leaves, each thread its own part, which is in its cache.
+  void carry(Context& c, ThreadPart part) {
     if (c.statistics && kernel_ == Kernel::scan && part.first()) count(c);
-    if (c.statistics && part.count > 1) c.team.barrier(part);
-    if (!watched_.empty()) moved_[static_cast<std::size_t>(2 * part.index + parity)] = changed(c, part);
+    if (c.statistics && part.count > 1) c.barrier(part);
     for (std::size_t k = 0; k < carries_.size(); ++k) write(c, yielded_[k], carries_[k], part);
   }
 
   /// Whether any of so many threads has seen something move. Flags of the other parity may be the next
   /// iteration's already.
-  bool moved(int threads, int parity) const {
+  bool moved(int threads, std::size_t parity) const {
     for (int i = 0; i < threads; ++i) {
-      if (moved_[static_cast<std::size_t>(2 * i + parity)] != 0) return true;
+      if (moved_[2 * static_cast<std::size_t>(i) + parity] != 0) return true;
     }
     return false;
   }
@@ -196,6 +247,8 @@ class Loop final : public Runnable {
   SlotId count_, index_;
   std::vector<SlotId> starts_, carries_, yielded_;
   std::vector<std::int32_t> watched_;
+  std::vector<Reach> reach_;  // of each thread, of carries and what is yielded for them
+  bool looks_wait_ = false;   // at a barrier before it is seen what moved
   Runnables body_;
 };
 
@@ -257,31 +310,40 @@ void run_alone(Runnable& step, Context& c, ThreadPart part) {
 
 }  // namespace
 
-bool run_steps(const Runnables& steps, Context& c, ThreadPart part) {
-  if (part.count == 1) {
-    for (const auto& step : steps) run_alone(*step, c, part);
-    return false;
+void Context::barrier(ThreadPart part) {
+  team.barrier(part);
+  if (part.first() && !unfinished.empty()) {
+    for (Runnable* step : unfinished) {
+      if (step->finishes()) step->finish(*this);
+    }
+    unfinished.clear();
   }
-  bool first_is_ahead = false;
+  // What is counted is looked at whole, so nobody may go on meanwhile.
+  if (statistics) team.barrier(part);
+}
+
+void Runnable::arrange(Barriers& barriers) {
+  waits = barriers.next(accesses, sharing() == Sharing::parts ? parts_slot(position) : SlotId{});
+  if (sharing() == Sharing::team) barriers.met();
+}
+
+void run_steps(const Runnables& steps, Context& c, ThreadPart part) {
   for (const auto& step : steps) {
+    if (part.count == 1) {
+      run_alone(*step, c, part);
+      continue;
+    }
     const Sharing sharing = step->sharing();
     if (sharing == Sharing::first) {
+      if (step->waits) c.barrier(part);
       if (part.first()) run_alone(*step, c, {});
-      first_is_ahead = true;
       continue;
     }
     const StepTimer timer(*step, c, part);
-    if (first_is_ahead) c.team.barrier(part);
+    if (step->waits) c.barrier(part);
     step->run(c, part);
-    first_is_ahead = false;
-    if (sharing == Sharing::team) continue;
-    c.team.barrier(part);
-    if (step->finishes()) {
-      if (part.first()) step->finish(c);
-      first_is_ahead = true;
-    }
+    if (sharing == Sharing::parts && part.first()) c.unfinished.push_back(step.get());
   }
-  return first_is_ahead;
 }
 
 Runnables make_runnables(const std::vector<Step>& steps, Context& context) {
@@ -290,6 +352,7 @@ Runnables make_runnables(const std::vector<Step>& steps, Context& context) {
     const std::int32_t position = context.steps_made++;  // before those of its body
     made.push_back(make_runnable(step, context));
     made.back()->position = position;
+    made.back()->accesses = accesses_of(context.plan, step, position);
   }
   return made;
 }

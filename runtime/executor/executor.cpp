@@ -39,22 +39,27 @@ class Executor final : public Program {
       context_.times->assign(static_cast<std::size_t>(context_.steps_made), {});
     }
     // Loops over batches decide for each batch.
-    steps_.insert(steps_.begin() + (first - plan_.steps.begin()),
-                  executor::runnable([](Context& c) { c.frame.wide = !c.guard.fits_int32(c.memory); }));
+    auto width = executor::runnable([](Context& c) { c.frame.wide = !c.guard.fits_int32(c.memory); });
+    width->accesses = {{executor::frame_slot, executor::Reach::first, true}};
+    steps_.insert(steps_.begin() + (first - plan_.steps.begin()), std::move(width));
   }
 
   std::vector<TensorPtr> run(const Arguments& arguments, const ProbeSink& probes) override {
     const FlushToZero mode;
     const Symbols symbols = check_arguments(graph(), arguments);
     const std::int64_t batch = symbols['B'] > 0 ? symbols['B'] : largest_slice(arguments);
-    memory_.prepare(std::max<std::int64_t>(batch, 1), arguments.patterns);
+    if (memory_.prepare(std::max<std::int64_t>(batch, 1), arguments.patterns)) arrange();
     bind(arguments);
     context_.frame.set_batch(batch);
     context_.frame.loops.clear();
     ++context_.frame.run;
     context_.probes = &probes;
     guard_.start_run();
-    team_->run([&](ThreadPart part) { executor::run_steps(steps_, context_, part); });
+    context_.unfinished.clear();
+    team_->run([&](ThreadPart part) {
+      executor::run_steps(steps_, context_, part);
+      if (part.count > 1) context_.barrier(part);
+    });
     std::vector<TensorPtr> results;
     for (const Plan::Port& result : plan_.results) {
       // The slot keeps its tensor to itself: the caller's stays as it is when the plan runs again.
@@ -71,6 +76,12 @@ class Executor final : public Program {
   }
 
  private:
+  /// Where the team waits follows from what lies where.
+  void arrange() {
+    executor::Barriers barriers(memory_, team_->size() == plan_.threads);
+    for (const auto& step : steps_) step->arrange(barriers);
+  }
+
   bool writes_fields(const Step& step) const {
     const auto is_field = [&](SlotId s) { return holds_fields(plan_.slot(s).storage); };
     return std::any_of(step.outputs.begin(), step.outputs.end(), is_field) ||

@@ -21,7 +21,7 @@ class FollowedSamples {
   template <class Compute>
   void run(Context& c, ThreadPart part, Compute compute) {
     if (part.first()) prepare(c);
-    if (part.count > 1) c.team.barrier(part);
+    if (part.count > 1) c.barrier(part);
     if (all_) {
       compute(c.place(x_).as<const float>(), c.frame.panels, c.place(h_).as<float>());
     } else if (!moved_.empty()) {
@@ -32,7 +32,7 @@ class FollowedSamples {
       }
       unpack(c, part);
     }
-    if (part.count > 1) c.team.barrier(part);
+    if (part.count > 1) c.barrier(part);
   }
 
  private:

@@ -125,8 +125,8 @@ std::size_t Memory::slot_bytes(const Place& place, std::int64_t panels) const {
   return aligned(place.bytes(largest));
 }
 
-void Memory::prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns) {
-  if (batch <= capacity_ && patterns == patterns_ && arena_) return;
+bool Memory::prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns) {
+  if (batch <= capacity_ && patterns == patterns_ && arena_) return false;
   if (patterns != patterns_ || indices_.empty()) {
     patterns_ = patterns;
     indices_.clear();
@@ -142,6 +142,15 @@ void Memory::prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns
   identity_.resize(static_cast<std::size_t>(capacity_));
   for (std::size_t i = 0; i < identity_.size(); ++i) identity_[i] = static_cast<std::int32_t>(i);
   assign_offsets(panels_of(capacity_));
+  return true;
+}
+
+bool Memory::overlap(SlotId a, SlotId b) const {
+  if (a == b) return true;
+  if (a.index < 0 || b.index < 0) return false;
+  const Extent& one = extents_[static_cast<std::size_t>(a.index)];
+  const Extent& other = extents_[static_cast<std::size_t>(b.index)];
+  return one.offset < other.offset + other.bytes && other.offset < one.offset + one.bytes;
 }
 
 /// First fit by live range: the largest slots choose first.
@@ -173,7 +182,11 @@ void Memory::assign_offsets(std::int64_t panels) {
     placed.push_back(block);
   }
   arena_ = zeroed_bytes(arena_bytes_);
-  for (const Block& block : placed) places_[block.place].data = arena_.get() + block.offset;
+  extents_.assign(places_.size(), {});
+  for (const Block& block : placed) {
+    places_[block.place].data = arena_.get() + block.offset;
+    extents_[block.place] = {block.offset, block.bytes};
+  }
 }
 
 namespace {

@@ -226,13 +226,15 @@ class Memory {
   Memory(const Plan& plan, int parts);
 
   /// Makes room for batches of up to `batch` samples and the given connections. Contents are lost if anything
-  /// had to move.
-  void prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns);
+  /// had to move; whether it had.
+  bool prepare(std::int64_t batch, const std::vector<PatternPtr>& patterns);
 
   Place& operator[](SlotId id) { return places_[static_cast<std::size_t>(id.index)]; }
   const Place& operator[](SlotId id) const { return places_[static_cast<std::size_t>(id.index)]; }
   const std::vector<PatternPtr>& patterns() const { return patterns_; }
   std::size_t arena_bytes() const { return arena_bytes_; }
+  /// Whether two slots lie in the same memory, in part at least.
+  bool overlap(SlotId a, SlotId b) const;
   /// 0 .. capacity-1, for gathers of rows as they stand.
   const std::int32_t* identity() const { return identity_.data(); }
 
@@ -242,7 +244,12 @@ class Memory {
 
   const Plan& plan_;
   int parts_;
+  struct Extent {
+    std::size_t offset = 0, bytes = 0;  // in the arena
+  };
+
   std::vector<Place> places_;
+  std::vector<Extent> extents_;  // of places
   std::vector<PatternPtr> patterns_;
   std::vector<std::unique_ptr<ColumnIndex>> indices_;
   std::vector<std::int32_t> identity_;

@@ -232,7 +232,7 @@ class Real final : public SharedStep {
     }
     const bool bytes = weight.index && from.slot->storage == Storage::bytes;
     if (!bytes && part.first()) numbers_ = sender_.numbers(c, from);
-    if (part.count > 1) c.team.barrier(part);
+    if (part.count > 1) c.barrier(part);
     if (bytes) {
       c.kernels.byte_sparse(part_of(weight.index->weight(weight.as<const float>()), part),
                             from.as<std::uint8_t>(), f.panels, from.slot->type.scale, joined(c, from, part),
@@ -241,7 +241,7 @@ class Real final : public SharedStep {
       compute(c, part, numbers_, f.panels, to.as<float>());
       if (from.slot->type.elem == Elem::u8) scale(c, to, units_of(to.units, part), from.slot->type.scale);
     }
-    if (part.count > 1) c.team.barrier(part);
+    if (part.count > 1) c.barrier(part);
   }
 
  private:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "passes/plan/plan.hpp"
+#include "runtime/executor/barriers.hpp"
 #include "runtime/executor/bound_guard.hpp"
 #include "runtime/executor/memory.hpp"
 #include "runtime/jit/code.hpp"
@@ -17,6 +18,8 @@
 #include "runtime/thread_team.hpp"
 
 namespace relaxon::executor {
+
+class Runnable;
 
 /// What all steps of an executor share.
 struct Context {
@@ -33,9 +36,12 @@ struct Context {
   ThreadPart samples = {};                          // of the batches of a loop that shares them out
   std::int32_t steps_made = 0;                      // by make_runnables so far
   std::vector<Profile::StepTime>* times = nullptr;  // where the times of steps go, if anybody wants them
+  std::vector<Runnable*> unfinished = {};           // steps whose parts wait for the next barrier
 
   Place& place(SlotId id) { return memory[id]; }
   const Place& place(SlotId id) const { return std::as_const(memory)[id]; }
+  /// Waits until every thread of the team is here. Then the first one puts together what parts have left.
+  void barrier(ThreadPart part);
   /// Null for an invalid id.
   const Place* place_if_any(SlotId id) const { return id.index < 0 ? nullptr : &place(id); }
   /// A weight was written anew, not by an update.
@@ -68,18 +74,22 @@ class Runnable {
   virtual ~Runnable() = default;
   virtual Sharing sharing() const { return Sharing::first; }
   virtual void run(Context& context, ThreadPart part) = 0;
-  /// Whether finish() has something to do: putting together what the parts have found.
+  /// Whether finish() has something to do: putting together what the parts have found, on the first thread,
+  /// after the barrier that follows. Steps that come before it may run meanwhile.
   virtual bool finishes() const { return false; }
   virtual void finish(Context&) {}
+  /// Finds out where a team has to wait: here, and inside.
+  virtual void arrange(Barriers& barriers);
 
-  std::int32_t position = -1;  // in the order plans are printed; -1: no step of the plan
+  std::int32_t position = -1;         // in the order plans are printed; -1: no step of the plan
+  std::vector<Access> accesses = {};  // what a team's threads touch
+  bool waits = false;                 // at a barrier before it
 };
 
 using Runnables = std::vector<std::unique_ptr<Runnable>>;
 
-/// Runs steps one after the other on every thread that calls it. Whether the first of them may still be at
-/// work on what the others read.
-bool run_steps(const Runnables& steps, Context& context, ThreadPart part);
+/// Runs steps one after the other on every thread that calls it. They may leave it at different times.
+void run_steps(const Runnables& steps, Context& context, ThreadPart part);
 
 std::unique_ptr<Runnable> make_runnable(const Step& step, Context& context);
 Runnables make_runnables(const std::vector<Step>& steps, Context& context);
