@@ -118,7 +118,8 @@ class MarginStep final : public GeneratedStep {
     std::vector<std::int32_t> margins;  // integers; of pairs, bits of floats
     std::uint64_t run = 0;
   };
-  /// Margins are bindings, the same for a whole run. No field reaches the bound they are cut to.
+  /// Margins are bindings, the same for a whole run. No field reaches the bound they are cut to, so that sums
+  /// of both fit.
   const void* margins(Context& c, const Place& target, ThreadPart part) {
     Prepared& own = prepared_[static_cast<std::size_t>(part.index)];
     if (own.run == c.frame.run) return own.margins.data();
@@ -126,7 +127,7 @@ class MarginStep final : public GeneratedStep {
     own.margins.clear();
     for (const float m : c.place(inputs_.back()).tensor->data<float>()) {
       const std::int64_t fixed =
-          std::clamp<std::int64_t>(threshold_to_fixed(m, c.plan.fixed_bits), -INT32_MAX, INT32_MAX);
+          std::clamp<std::int64_t>(threshold_to_fixed(m, c.plan.fixed_bits), -(1 << 30), 1 << 30);
       const bool pair = target.slot->storage == Storage::pair;
       own.margins.push_back(pair ? std::bit_cast<std::int32_t>(m) : static_cast<std::int32_t>(fixed));
     }

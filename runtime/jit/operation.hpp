@@ -55,7 +55,7 @@ struct Sign {
 };
 
 /// The perceptron's error of targets in {-1, 0, 1}. Operands: the messages, target plus, minus, margins i32
-/// (saturated, as many as row_stride() says), error plus, minus.
+/// (cut to +-2^30, as many as row_stride() says), error plus, minus.
 struct SignError {
   std::int64_t units;
   Summands messages;

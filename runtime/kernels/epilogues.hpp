@@ -117,13 +117,80 @@ void sum_sign_rows(const Messages<T>& messages, Units units, std::int64_t batch,
   });
 }
 
+/// A margin at the field's width. No field reaches the bound, and sums of both fit.
+template <class T>
+[[gnu::always_inline]] inline T margin_of(std::int64_t margin) {
+  if constexpr (sizeof(T) == 8) return margin;
+  constexpr std::int64_t bound = 1 << 30;
+  return static_cast<T>(margin < -bound ? -bound : margin > bound ? bound : margin);
+}
+
+#if defined(__AVX512F__)
+
+/// Masks of four units.
+[[gnu::always_inline]] inline std::uint64_t load_masks(const Mask* masks) {
+  std::uint64_t all;
+  __builtin_memcpy(&all, masks, sizeof all);
+  return all;
+}
+[[gnu::always_inline]] inline void store_masks(Mask* masks, std::uint64_t all) {
+  __builtin_memcpy(masks, &all, sizeof all);
+}
+
+/// Signs of units i .. end - 1, four side by side; the first unit that is left.
+template <int known>
+[[gnu::always_inline]] inline std::int64_t sum_signs_side_by_side(const Messages<std::int32_t>& messages,
+                                                                  unsigned active, std::int64_t i,
+                                                                  std::int64_t end, SignsOut out) {
+  const auto all = std::uint64_t{active} * 0x0001'0001'0001'0001u;
+  const auto at = [&](std::int64_t unit) __attribute__((always_inline)) {
+    return sum_at<known>(messages.by_lane, messages.by_lane_count, unit * lanes);
+  };
+  for (; i + 4 <= end; i += 4) {
+    const std::uint64_t negative = sign_bits(at(i), at(i + 1), at(i + 2), at(i + 3));
+    store_masks(out.plus + i, all & ~negative);
+    store_masks(out.minus + i, all & negative);
+  }
+  return i;
+}
+
+/// Errors of units k .. end - 1 of a panel whose first one lies at `row`, four side by side; the first unit
+/// that is left.
+template <int known>
+[[gnu::always_inline]] inline std::int64_t sum_errors_side_by_side(const Messages<std::int32_t>& messages,
+                                                                   SignsIn t, const std::int64_t* margin,
+                                                                   std::int64_t row, std::int64_t k,
+                                                                   std::int64_t end, SignsOut v) {
+  for (; k + 4 <= end; k += 4) {
+    Words above[4], below[4];  // negative where the field is above the margin, or below its negative
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const Words h = sum_at<known>(messages.by_lane, messages.by_lane_count, (row + k + i) * lanes);
+      const Words bound = (Words)broadcast(margin_of<std::int32_t>(margin[k + i]));
+      above[i] = bound - h;
+      below[i] = h + bound;
+    }
+    const std::int64_t at = row + k;
+    store_masks(v.plus + at, load_masks(t.plus + at) & ~sign_bits(above[0], above[1], above[2], above[3]));
+    store_masks(v.minus + at, load_masks(t.minus + at) & ~sign_bits(below[0], below[1], below[2], below[3]));
+  }
+  return k;
+}
+
+#endif
+
 template <class T>
 void sum_sign(const Messages<T>& messages, Units units, std::int64_t batch, SignsOut out) {
   if (messages.by_sample_count > 0) return sum_sign_rows(messages, units, batch, out);
   with_count(messages.by_lane_count, [&]<int known>() {
     for (std::int64_t p = 0; p < panels_of(batch); ++p) {
       const unsigned active = active_lanes(batch, p);
-      for (std::int64_t i = p * units.count + units.begin; i < p * units.count + units.end; ++i) {
+      std::int64_t i = p * units.count + units.begin;
+      const std::int64_t end = p * units.count + units.end;
+#if defined(__AVX512F__)
+      if constexpr (sizeof(T) == 4) i = sum_signs_side_by_side<known>(messages, active, i, end, out);
+#endif
+      for (; i < end; ++i) {
         unsigned negative = 0;
         for (int strip = 0; strip < strips<T>; ++strip) {
           negative |=
@@ -135,13 +202,6 @@ void sum_sign(const Messages<T>& messages, Units units, std::int64_t batch, Sign
       }
     }
   });
-}
-
-/// A margin at the field's width. No field reaches the bound, and its negative fits.
-template <class T>
-[[gnu::always_inline]] inline T margin_of(std::int64_t margin) {
-  if constexpr (sizeof(T) == 8) return margin;
-  return static_cast<T>(margin < -INT32_MAX ? -INT32_MAX : margin > INT32_MAX ? INT32_MAX : margin);
 }
 
 template <class T>
@@ -183,7 +243,12 @@ void sum_error(const Messages<T>& messages, SignsIn t, const std::int64_t* margi
   if (messages.by_sample_count > 0) return sum_error_rows(messages, t, margin, units, panels, v);
   with_count(messages.by_lane_count, [&]<int known>() {
     for (std::int64_t p = 0; p < panels; ++p) {
-      for (std::int64_t k = units.begin; k < units.end; ++k) {
+      std::int64_t k = units.begin;
+#if defined(__AVX512F__)
+      if constexpr (sizeof(T) == 4)
+        k = sum_errors_side_by_side<known>(messages, t, margin, p * units.count, k, units.end, v);
+#endif
+      for (; k < units.end; ++k) {
         const std::int64_t i = p * units.count + k;
         const T bound = margin_of<T>(margin[k]);
         const Vector<T> upper = broadcast<T>(bound), lower = broadcast<T>(static_cast<T>(-bound));

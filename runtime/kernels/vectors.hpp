@@ -174,6 +174,20 @@ template <class V>
 [[gnu::always_inline]] inline unsigned sign_bits(Vector<std::uint64_t> x) {
   return bits_of(_mm512_movepi64_mask((__m512i)x));
 }
+/// The last of each two neighbours in x, then in y.
+template <class Part>
+[[gnu::always_inline]] inline Words last_of_pairs(Words x, Words y) {
+  typedef Part Parts __attribute__((vector_size(register_bytes)));
+  return [&]<std::size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) {
+    return (Words)__builtin_shuffle((Parts)x, (Parts)y, Parts{static_cast<Part>(2 * i + 1)...});
+  }
+  (std::make_index_sequence<register_bytes / sizeof(Part)>());
+}
+/// Sign bits of four registers one after the other: of words, of the halves that hold them, of their halves.
+[[gnu::always_inline]] inline std::uint64_t sign_bits(Words a, Words b, Words c, Words d) {
+  const Words halves = last_of_pairs<std::uint16_t>(a, b), others = last_of_pairs<std::uint16_t>(c, d);
+  return _mm512_movepi8_mask((__m512i)last_of_pairs<std::uint8_t>(halves, others));
+}
 [[gnu::always_inline]] inline unsigned at_most(Ints a, Ints b) {
   return bits_of(_mm512_cmple_epi32_mask((__m512i)a, (__m512i)b));
 }

@@ -31,6 +31,52 @@ void for_each_unit(Emitter& e, std::int64_t units, const std::function<void(V, V
   });
 }
 
+/// Units whose signs are found together.
+constexpr unsigned side_by_side = 4;
+
+/// The last of each two neighbours in a, then in b.
+V last_of_pairs(Emitter& e, V a, V b, llvm::Type* element, unsigned count) {
+  std::vector<int> which;
+  for (int i = 0; i < static_cast<int>(count); ++i) which.push_back(2 * i + 1);
+  llvm::Type* type = e.vector(element, count);
+  return e.b.CreateShuffleVector(e.bits_of(a, type), e.bits_of(b, type), which);
+}
+
+/// The lanes of 1 or 4 units, 16 bits each of one number, in which their words are negative.
+V negative_lanes(Emitter& e, const Values& words) {
+  if (words.size() == 1) return e.mask_of(e.b.CreateICmpSLT(words[0], e.zeros(e.i32, width)));
+  // The signs of all lanes fit into one register: halves of words, then of halves.
+  const unsigned halves = 2 * width, bytes = 4 * width;
+  V signs = last_of_pairs(e, last_of_pairs(e, words[0], words[1], e.i16, halves),
+                          last_of_pairs(e, words[2], words[3], e.i16, halves), e.i8, bytes);
+  return e.bits_of(e.b.CreateICmpSLT(signs, e.zeros(e.i8, bytes)), e.i64);
+}
+
+/// body(panel, first unit, its position among masks, how many) for all units of a call, some side by side.
+void for_units_side_by_side(Emitter& e, std::int64_t units,
+                            const std::function<void(V, V, V, unsigned)>& body) {
+  e.loop(e.number(0), e.panels, 1, [&](V panel) {
+    V row = e.scaled(panel, units);
+    V whole = e.b.CreateSub(e.end, e.b.CreateAnd(e.b.CreateSub(e.end, e.begin), e.number(side_by_side - 1)));
+    const auto some = [&](V first, V last, unsigned count) {
+      e.loop(first, last, count, [&](V unit) { body(panel, unit, e.b.CreateAdd(row, unit), count); });
+    };
+    some(e.begin, whole, side_by_side);
+    some(whole, e.end, 1);
+  });
+}
+
+/// The sums of the messages of so many units.
+Values sums_of(Emitter& e, const Values& messages, V at, unsigned count) {
+  Values sums;
+  for (unsigned i = 0; i < count; ++i)
+    sums.push_back(sum_of(e, messages, e.scaled(at, lanes, e.number(std::int64_t{i} * lanes))));
+  return sums;
+}
+
+/// As many masks as one number.
+llvm::Type* masks_type(Emitter& e, unsigned count) { return count == 1 ? e.i16 : e.i64; }
+
 V first_bit(Emitter& e, V mask16) {
   return e.b.CreateZExt(e.b.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, mask16, e.b.getTrue()), e.i64);
 }
@@ -105,15 +151,11 @@ void generate(Emitter& e, const Sign& o) {
     return e.finish(e.number(0));
   }
   const Values messages = messages_of(e, o.messages);
-  e.loop(e.number(0), e.panels, 1, [&](V panel) {
-    V active = e.active_lanes(panel);
-    e.loop(e.begin, e.end, 1, [&](V unit) {
-      V at = e.scaled(panel, o.units, unit);
-      V sum = sum_of(e, messages, e.scaled(at, lanes));
-      V negative = e.b.CreateAnd(active, e.mask_of(e.b.CreateICmpSLT(sum, e.zeros(e.i32, width))));
-      e.store(e.b.CreateXor(active, negative), e.at(e.i16, plus, at));
-      e.store(negative, e.at(e.i16, minus, at));
-    });
+  for_units_side_by_side(e, o.units, [&](V panel, V, V at, unsigned count) {
+    V all = e.bits_of(e.splat(e.active_lanes(panel), count), masks_type(e, count));
+    V negative = e.b.CreateAnd(all, negative_lanes(e, sums_of(e, messages, at, count)));
+    e.store(e.b.CreateXor(all, negative), e.at(e.i16, plus, at));
+    e.store(negative, e.at(e.i16, minus, at));
   });
   e.finish(e.number(0));
 }
@@ -172,6 +214,26 @@ void generate_errors(Emitter& e, std::int64_t units, const Summands& summands, l
 }  // namespace
 
 void generate(Emitter& e, const SignError& o) {
+  if (o.messages.by_sample == 0) {
+    const ErrorOperands operands(e, o.messages);
+    const Values messages = messages_of(e, o.messages);
+    for_units_side_by_side(e, o.units, [&](V, V unit, V at, unsigned count) {
+      Values above, below;  // negative where the field is above the margin, or below its negative
+      const Values sums = sums_of(e, messages, at, count);
+      for (unsigned i = 0; i < count; ++i) {
+        V margin = e.splat(e.load(e.i32, operands.margin, e.b.CreateAdd(unit, e.number(i))), width);
+        above.push_back(e.b.CreateSub(margin, sums[i]));
+        below.push_back(e.b.CreateAdd(sums[i], margin));
+      }
+      const auto errors = [&](V target, const Values& beyond, V error) {
+        V met = e.load(masks_type(e, count), e.at(e.i16, target, at));
+        e.store(e.b.CreateAnd(met, e.b.CreateNot(negative_lanes(e, beyond))), e.at(e.i16, error, at));
+      };
+      errors(operands.t_plus, above, operands.v_plus);
+      errors(operands.t_minus, below, operands.v_minus);
+    });
+    return e.finish(e.number(0));
+  }
   generate_errors(e, o.units, o.messages, e.i32,
                   {[&](V h, V margin) { return e.b.CreateICmpSLE(h, margin); },
                    [&](V h, V margin) { return e.b.CreateICmpSLE(e.b.CreateNeg(margin), h); }});
