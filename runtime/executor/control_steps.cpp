@@ -48,44 +48,57 @@ class Loop final : public Runnable {
   }
 
   void arrange(Barriers& barriers) override {
-    // What starts and carries it: the first thread copies starts, each thread its part of what is yielded.
-    std::vector<Access> starts, carried, looks;
-    for (std::size_t k = 0; k < carries_.size(); ++k) {
-      if (starts_[k] != carries_[k]) {
-        starts.push_back({starts_[k], Reach::first, false});
-        starts.push_back({carries_[k], Reach::first, true});
-      }
-      if (yielded_[k] == carries_[k]) continue;
-      carried.push_back({yielded_[k], reach_[k], false});
-      carried.push_back({carries_[k], reach_[k], true});
-    }
-    for (const std::int32_t k : watched_) {
-      const auto carry = static_cast<std::size_t>(k);
-      looks.push_back({carries_[carry], reach_[carry], false});
-      looks.push_back({yielded_[carry], reach_[carry], false});
-    }
-    // Each iteration of a loop over batches has its own width of fields.
-    if (kernel_ == Kernel::loop) {
-      starts.push_back({frame_slot, Reach::first, true});
-      carried.push_back(starts.back());
-    }
-    waits = barriers.next(starts);
+    const Phases own = phases();
+    waits = barriers.next(own.start);
     const Barriers before = barriers;
     Barriers again = barriers;
-    again.add(carried);
     // An iteration follows the start or another one, of which the first walk tells how it ends.
     for (int walk = 0; walk < 2; ++walk) {
       barriers = again;
       for (const auto& step : body_) step->arrange(barriers);
-      looks_wait_ = barriers.next(looks);
+      looks_wait_ = barriers.next(own.look);
       barriers.met();
-      barriers.add(carried);
-      again.add(barriers);
+      barriers.add(own.carry);
+      Barriers next = barriers;
+      begin_waits_ = next.next(own.begin);
+      again.add(next);
     }
     barriers.add(before);  // no iteration
   }
 
  private:
+  /// What a team's threads touch when the loop starts, when an iteration begins, when they look for what moved
+  /// and when they carry what is yielded.
+  struct Phases {
+    std::vector<Access> start, begin, look, carry;
+  };
+  Phases phases() const {
+    const Access reads_frame{frame_slot, Reach::all, false};
+    Phases p{{{count_, Reach::all, false}}, {}, {reads_frame}, {reads_frame}};
+    if (kernel_ == Kernel::loop) {
+      p.begin = {{frame_slot, Reach::first, true}, {index_, Reach::first, true}};
+      // The guard looks at weights.
+      for (const SlotId carry : carries_) p.begin.push_back({carry, Reach::first, false});
+    }
+    for (std::size_t k = 0; k < carries_.size(); ++k) {
+      if (starts_[k] != carries_[k]) {
+        p.start.push_back({starts_[k], Reach::first, false});
+        p.start.push_back({carries_[k], Reach::first, true});
+      }
+      if (yielded_[k] == carries_[k]) continue;
+      p.carry.push_back({yielded_[k], reach_[k], false});
+      p.carry.push_back({carries_[k], reach_[k], true});
+    }
+    if (p.carry.size() == 1) p.carry.clear();  // everything is in place
+    for (const std::int32_t k : watched_) {
+      const auto carry = static_cast<std::size_t>(k);
+      p.look.push_back({carries_[carry], reach_[carry], false});
+      p.look.push_back({yielded_[carry], reach_[carry], false});
+    }
+    p.start.insert(p.start.end(), p.begin.begin(), p.begin.end());
+    return p;
+  }
+
   /// What for_each_stretch() gives to each thread.
   static Reach reach_of(Storage storage) {
     switch (storage) {
@@ -107,6 +120,7 @@ class Loop final : public Runnable {
 
   void iterate(Context& c, ThreadPart part, std::int32_t begin, std::int32_t end) {
     for (std::int32_t i = begin; i < end; ++i) {
+      if (part.count > 1 && i > begin && begin_waits_) c.barrier(part);
       if (part.first()) begin_iteration(c, i);
       run_steps(body_, c, part);
       if (part.count > 1 && looks_wait_) c.barrier(part);
@@ -248,7 +262,8 @@ class Loop final : public Runnable {
   std::vector<SlotId> starts_, carries_, yielded_;
   std::vector<std::int32_t> watched_;
   std::vector<Reach> reach_;  // of each thread, of carries and what is yielded for them
-  bool looks_wait_ = false;   // at a barrier before it is seen what moved
+  bool begin_waits_ = false;  // at a barrier before an iteration that follows another
+  bool looks_wait_ = false;   // and before it is seen what moved
   Runnables body_;
 };
 
