@@ -99,6 +99,21 @@ class SharedAccesses {
   std::vector<Access> accesses_;
 };
 
+/// What for_each_stretch() gives to each thread.
+Reach stretches_of(Storage storage) {
+  switch (storage) {
+    case Storage::tensor: return Reach::first;
+    case Storage::partial_rows: return Reach::shares;
+    case Storage::signs:
+    case Storage::pair:
+    case Storage::bytes:
+    case Storage::reals:
+    case Storage::fields:
+    case Storage::field_rows: return Reach::units;
+    default: return Reach::all;
+  }
+}
+
 }  // namespace
 
 std::vector<Access> accesses_of(const Plan& plan, const Step& step, std::int32_t position) {
@@ -112,6 +127,39 @@ std::vector<Access> accesses_of(const Plan& plan, const Step& step, std::int32_t
   for (const SlotId slot : step.outputs) accesses.push_back({slot, Reach::first, true});
   if (step.kernel == Kernel::slice) accesses.push_back({frame_slot, Reach::first, true});
   return accesses;
+}
+
+LoopAccesses accesses_of_loop(const Plan& plan, const Step& loop) {
+  const Access reads_frame{frame_slot, Reach::all, false};
+  // Every thread reads how often it runs.
+  LoopAccesses a{{{loop.inputs[0], Reach::all, false}}, {}, {reads_frame}, {}};
+  if (loop.kernel == Kernel::loop) {
+    a.begin = {{frame_slot, Reach::first, true}, {loop.arguments[0], Reach::first, true}};
+    // The guard looks at weights.
+    for (const SlotId carry : loop.outputs) a.begin.push_back({carry, Reach::first, false});
+  }
+  for (std::size_t k = 0; k < loop.outputs.size(); ++k) {
+    const SlotId start = loop.inputs[k + 1], carry = loop.outputs[k], yielded = loop.yielded[k];
+    if (start != carry) {
+      a.start.push_back({start, Reach::first, false});
+      a.start.push_back({carry, Reach::first, true});
+    }
+    if (yielded == carry) continue;
+    const Reach reach = stretches_of(plan.slot(carry).storage);
+    a.carry.push_back({yielded, reach, false});
+    a.carry.push_back({carry, reach, true});
+  }
+  if (!a.carry.empty()) a.carry.push_back(reads_frame);
+  if (const auto* scan = std::get_if<ScanAttributes>(&loop.attributes)) {
+    for (const std::int32_t k : scan->until_unchanged) {
+      const SlotId carry = loop.outputs[static_cast<std::size_t>(k)];
+      const Reach reach = stretches_of(plan.slot(carry).storage);
+      a.look.push_back({carry, reach, false});
+      a.look.push_back({loop.yielded[static_cast<std::size_t>(k)], reach, false});
+    }
+  }
+  a.start.insert(a.start.end(), a.begin.begin(), a.begin.end());
+  return a;
 }
 
 bool Barriers::next(const std::vector<Access>& accesses, SlotId finishes) {

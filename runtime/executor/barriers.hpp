@@ -32,6 +32,13 @@ inline SlotId parts_slot(std::int32_t position) { return SlotId{-2 - position}; 
 /// What a step other than a loop touches when a team runs it. `position`: the step's own number.
 std::vector<Access> accesses_of(const Plan& plan, const Step& step, std::int32_t position);
 
+/// The same of a loop, its body apart: when it starts, when an iteration begins, when threads look whether
+/// something moved, and when they carry what is yielded.
+struct LoopAccesses {
+  std::vector<Access> start, begin, look, carry;
+};
+LoopAccesses accesses_of_loop(const Plan& plan, const Step& loop);
+
 /// Walks steps in the order they run and says which of them must wait at a barrier: those that touch what
 /// another thread may have written since the last barrier, or write what it may still be at.
 class Barriers {

@@ -20,6 +20,7 @@ class Loop final : public Runnable {
         starts_(step.inputs.begin() + 1, step.inputs.end()),
         carries_(step.outputs),
         yielded_(step.yielded),
+        loop_accesses_(accesses_of_loop(context.plan, step)),
         body_(make_runnables(step.body, context)) {
     if (kernel_ == Kernel::loop) index_ = step.arguments[0];
     if (kernel_ == Kernel::scan && context.statistics) {
@@ -28,7 +29,6 @@ class Loop final : public Runnable {
     }
     if (const auto* scan = std::get_if<ScanAttributes>(&step.attributes)) watched_ = scan->until_unchanged;
     moved_.assign(static_cast<std::size_t>(2 * context.team.size()), 0);
-    for (const SlotId carry : carries_) reach_.push_back(reach_of(context.plan.slot(carry).storage));
   }
 
   Sharing sharing() const override { return Sharing::team; }
@@ -48,7 +48,7 @@ class Loop final : public Runnable {
   }
 
   void arrange(Barriers& barriers) override {
-    const Phases own = phases();
+    const LoopAccesses& own = loop_accesses_;
     waits = barriers.next(own.start);
     const Barriers before = barriers;
     Barriers again = barriers;
@@ -67,53 +67,6 @@ class Loop final : public Runnable {
   }
 
  private:
-  /// What a team's threads touch when the loop starts, when an iteration begins, when they look for what moved
-  /// and when they carry what is yielded.
-  struct Phases {
-    std::vector<Access> start, begin, look, carry;
-  };
-  Phases phases() const {
-    const Access reads_frame{frame_slot, Reach::all, false};
-    Phases p{{{count_, Reach::all, false}}, {}, {reads_frame}, {reads_frame}};
-    if (kernel_ == Kernel::loop) {
-      p.begin = {{frame_slot, Reach::first, true}, {index_, Reach::first, true}};
-      // The guard looks at weights.
-      for (const SlotId carry : carries_) p.begin.push_back({carry, Reach::first, false});
-    }
-    for (std::size_t k = 0; k < carries_.size(); ++k) {
-      if (starts_[k] != carries_[k]) {
-        p.start.push_back({starts_[k], Reach::first, false});
-        p.start.push_back({carries_[k], Reach::first, true});
-      }
-      if (yielded_[k] == carries_[k]) continue;
-      p.carry.push_back({yielded_[k], reach_[k], false});
-      p.carry.push_back({carries_[k], reach_[k], true});
-    }
-    if (p.carry.size() == 1) p.carry.clear();  // everything is in place
-    for (const std::int32_t k : watched_) {
-      const auto carry = static_cast<std::size_t>(k);
-      p.look.push_back({carries_[carry], reach_[carry], false});
-      p.look.push_back({yielded_[carry], reach_[carry], false});
-    }
-    p.start.insert(p.start.end(), p.begin.begin(), p.begin.end());
-    return p;
-  }
-
-  /// What for_each_stretch() gives to each thread.
-  static Reach reach_of(Storage storage) {
-    switch (storage) {
-      case Storage::tensor: return Reach::first;
-      case Storage::partial_rows: return Reach::shares;
-      case Storage::signs:
-      case Storage::pair:
-      case Storage::bytes:
-      case Storage::reals:
-      case Storage::fields:
-      case Storage::field_rows: return Reach::units;
-      default: return Reach::all;
-    }
-  }
-
   static std::int32_t share(std::int32_t n, int index, int count) {
     return static_cast<std::int32_t>(std::int64_t{n} * index / count);
   }
@@ -261,7 +214,7 @@ class Loop final : public Runnable {
   SlotId count_, index_;
   std::vector<SlotId> starts_, carries_, yielded_;
   std::vector<std::int32_t> watched_;
-  std::vector<Reach> reach_;  // of each thread, of carries and what is yielded for them
+  LoopAccesses loop_accesses_;
   bool begin_waits_ = false;  // at a barrier before an iteration that follows another
   bool looks_wait_ = false;   // and before it is seen what moved
   Runnables body_;

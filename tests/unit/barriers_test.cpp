@@ -95,6 +95,43 @@ TEST_CASE("slots that share memory are waited for", "[threads]") {
   CHECK(walked(first + first) == "zero zero");
 }
 
+/// "start", "begin", "look" or "carry" of a loop that come after a step: "|" where a barrier must come between.
+std::string after(const std::string& step, const std::string& loop) {
+  const Plan plan = parse_plan(slots + step + loop, "p.rx");
+  Memory memory(plan, 2);
+  memory.prepare(32, {});
+  const LoopAccesses accesses = accesses_of_loop(plan, plan.steps[1]);
+  std::string text;
+  for (const auto& [name, own] : {std::pair{"start", accesses.start}, std::pair{"begin", accesses.begin},
+                                  std::pair{"look", accesses.look}, std::pair{"carry", accesses.carry}}) {
+    Barriers barriers(memory, true);
+    barriers.next(accesses_of(plan, plan.steps[0], 0));
+    text += fmt::format("{}{}{}", text.empty() ? "" : " ", barriers.next(own) ? "| " : "", name);
+  }
+  return text;
+}
+
+TEST_CASE("loops wait for what they are given, and for what they carry", "[threads]") {
+  const std::string scan = "%s, %r = scan %i (%s = %s, %r = %r) until unchanged(%s) {\n  yield %t, %r\n}\n";
+  const std::string loop = "%W = loop %i, %c (%W = %W) {\n  yield %W\n}\n";
+  // All threads read how often it runs.
+  CHECK(after("%i = take_row(%T, %n)\n", scan) == "| start begin look carry");
+  CHECK(after("%i = take_row(%T, %n)\n", loop) == "| start begin look carry");
+  // Their own units are compared and carried.
+  CHECK(after(sign, scan) == "start begin look carry");
+  CHECK(after("%t = sign(%l) {sign}\n", scan) == "start begin | look | carry");
+  CHECK(after(follow, scan) == "start begin look | carry");
+  // A batch has its own frame, index and bound, which others may be at work with.
+  CHECK(after(sign, loop) == "| start | begin look carry");
+  CHECK(after(update("W", "w"), loop) == "| start | begin look carry");
+  CHECK(after("%t = sign(%l) {sign}\n", loop) == "start begin look carry");
+  CHECK(after("%n = slice(%n, %i, %i)\n", loop) == "start begin | look carry");
+  // What is carried by copying is copied by units, once nobody reads it.
+  const std::string copied = "%s = scan %i (%s = %x) {\n  yield %v\n}\n";
+  CHECK(after(error, copied) == "| start begin look carry");
+  CHECK(after(message, copied) == "start begin look carry");
+}
+
 TEST_CASE("parts are put together before they are made again", "[threads]") {
   // After the barrier the first thread is at work on them.
   CHECK(walked(sign + follow) == "sign | follow");
