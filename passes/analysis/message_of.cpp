@@ -123,6 +123,10 @@ BesideMessages::BesideMessages(const Graph& graph) {
   }
 }
 
+bool BesideMessages::is_base(ValueId value) const {
+  return std::any_of(bases_.begin(), bases_.end(), [&](const auto& base) { return base.second == value; });
+}
+
 std::optional<BesideMessage> BesideMessages::of(OpId advance) const {
   const auto found = known_.find(advance);
   return found == known_.end() ? std::nullopt : std::optional(found->second);

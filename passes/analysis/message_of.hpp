@@ -28,6 +28,7 @@ class BesideMessages {
   std::optional<BesideMessage> of(OpId advance) const;
   /// The values that advances find there.
   const std::map<OpId, ValueId>& bases() const { return bases_; }
+  bool is_base(ValueId value) const;
 
  private:
   std::map<OpId, BesideMessage> known_;

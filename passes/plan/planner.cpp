@@ -421,8 +421,9 @@ class Planner {
       starts.push_back(in_storage(start, storage(argument), "as the carry lies", steps));
       if (!same) turned_[start] = starts.back();
       const bool once = std::count(op.operands.begin(), op.operands.end(), start) == 1;
-      const bool own = once && same && last_uses_.dies_at(start, id);
-      carries.push_back(own ? slots_[index(argument)] = slot(start) : new_slot(argument));
+      // What lies otherwise has a slot of its own by now.
+      const bool own = same ? once && last_uses_.dies_at(start, id) : !beside_.is_base(start);
+      carries.push_back(own ? slots_[index(argument)] = starts.back() : new_slot(argument));
       if (own || !holds_fields(storage(argument))) continue;
       // By a step of its own, which threads share.
       transfer(Kernel::copy, starts.back(), carries.back(), "it is needed as it is, too", steps);
