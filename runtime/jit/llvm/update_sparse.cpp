@@ -57,18 +57,30 @@ class SparseUpdate : UpdateParts {
 
   V offset(V k) { return e_.widened(e_.load(e_.i32, offsets_, k)); }
 
+  /// Whole registers first: a load near a masked store waits for it.
   Progress column(V k, bool errs, Progress progress) {
-    V last = offset(b_.CreateAdd(k, e_.number(1)));
-    const Values result = e_.loop(offset(k), last, width, progress.values(), [&](V i, const Values& carried) {
-      V left = e_.splat(b_.CreateTrunc(b_.CreateSub(last, i), e_.i32), width);
-      V mask = b_.CreateICmpSLT(e_.iota(width), left);
-      V senders = errs || o_.fixed_diagonal ? e_.load_where(e_.i32, mask, sender_, i) : nullptr;
-      V fixed = nullptr;
-      if (o_.fixed_diagonal) fixed = b_.CreateICmpEQ(senders, e_.splat(b_.CreateTrunc(k, e_.i32), width));
-      V s = errs ? correlation(k, i, senders, mask) : nullptr;
-      return step_.at(i, s, mask, fixed, Progress::of(carried)).values();
+    V first = offset(k), last = offset(b_.CreateAdd(k, e_.number(1)));
+    V whole = b_.CreateSub(last, b_.CreateAnd(b_.CreateSub(last, first), e_.number(width - 1)));
+    const Values done = e_.loop(first, whole, width, progress.values(), [&](V i, const Values& carried) {
+      return some(k, i, nullptr, errs, Progress::of(carried)).values();
     });
-    return Progress::of(result);
+    return Progress::of(e_.when(b_.CreateICmpSLT(whole, last), done, [&] {
+      V left = e_.splat(b_.CreateTrunc(b_.CreateSub(last, whole), e_.i32), width);
+      V mask = b_.CreateICmpSLT(e_.iota(width), left);
+      return some(k, whole, mask, errs, Progress::of(done)).values();
+    }));
+  }
+
+  /// A register of a column's entries from the i-th on; with a mask, only those.
+  Progress some(V k, V i, V mask, bool errs, Progress progress) {
+    V senders = nullptr;
+    if (errs || o_.fixed_diagonal)
+      senders = mask ? e_.load_where(e_.i32, mask, sender_, i) : e_.load_vector(e_.i32, width, sender_, i);
+    V fixed = nullptr;
+    if (o_.fixed_diagonal) fixed = b_.CreateICmpEQ(senders, e_.splat(b_.CreateTrunc(k, e_.i32), width));
+    V all = mask ? mask : b_.CreateVectorSplat(width, b_.getTrue());
+    V s = errs ? correlation(k, i, senders, all) : nullptr;
+    return step_.at(i, s, mask, fixed, progress);
   }
 
   // Errors.
