@@ -119,11 +119,12 @@ class RealSparseStep final : public RealStep {
       : RealStep(step, function, std::move(table)),
         operation_(operation),
         stream_(operation.stream()),
-        joined_(static_cast<std::size_t>(threads)) {}
+        joined_(threads) {}
 
   Operands operands(const Context& c, ThreadPart part, void* x, void* minus, float* h) override {
     const Place& w = c.place(inputs_[1]);
     const ColumnIndex& index = *w.index;
+    const bool joins = operation_.joins_panels(c.isa);
     return {w.data,
             pointer(index.offsets.data()),
             stream_.data(index, c.isa),
@@ -131,19 +132,13 @@ class RealSparseStep final : public RealStep {
             x,
             minus,
             h,
-            joined(c, part)};
+            joins ? joined_.of(part, operation_.senders, c.frame.panels) : nullptr};
   }
 
  private:
-  void* joined(const Context& c, ThreadPart part) {
-    if (!operation_.joins_panels(c.isa)) return nullptr;
-    return joined_[static_cast<std::size_t>(part.index)].room_for<std::uint32_t>(
-        byte_sparse_scratch(operation_.senders, c.frame.panels));
-  }
-
   jit::RealSparse operation_;
   PatternStream stream_;
-  std::vector<Scratch> joined_;  // of each part
+  JoinedBytes joined_;
 };
 
 /// A whole exact message, on top of `base` if there is one.

@@ -7,6 +7,7 @@
 #include "passes/plan/kept_weights.hpp"
 #include "runtime/executor/generated_step.hpp"
 #include "runtime/executor/joined_phases.hpp"
+#include "runtime/executor/scratch.hpp"
 
 namespace relaxon::executor {
 namespace {
@@ -201,7 +202,7 @@ class UpdateStep final : public GeneratedStep {
   struct Own {
     bool ran = false;
     std::array<std::int32_t, 3> report{};
-    std::vector<float> scratch;
+    Scratch scratch;
     JoinedPhases joined;
   };
 
@@ -227,10 +228,7 @@ class UpdateStep final : public GeneratedStep {
 
   void* scratch(Own& own, const Place& w, std::int64_t panels) const {
     if (w.index) return nullptr;
-    const auto floats =
-        static_cast<std::size_t>(update_scratch(operation_.u, operation_.v, panels, w.stride));
-    if (own.scratch.size() < floats) own.scratch.resize(floats);
-    return own.scratch.data();
+    return own.scratch.room_for<float>(update_scratch(operation_.u, operation_.v, panels, w.stride));
   }
 
   jit::Update operation_;

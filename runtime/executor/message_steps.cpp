@@ -214,7 +214,7 @@ class Real final : public SharedStep {
         w_(step.inputs[1]),
         h_(step.outputs[0]),
         followed_(step),
-        joined_(static_cast<std::size_t>(threads)) {}
+        joined_(threads) {}
 
   /// With numbers to make, all threads wait for them.
   Sharing sharing() const override {
@@ -235,8 +235,8 @@ class Real final : public SharedStep {
     if (part.count > 1) c.barrier(part);
     if (bytes) {
       c.kernels.byte_sparse(part_of(weight.index->weight(weight.as<const float>()), part),
-                            from.as<std::uint8_t>(), f.panels, from.slot->type.scale, joined(c, from, part),
-                            to.as<float>());
+                            from.as<std::uint8_t>(), f.panels, from.slot->type.scale,
+                            joined_.of(part, from.units, f.panels), to.as<float>());
     } else {
       compute(c, part, numbers_, f.panels, to.as<float>());
       if (from.slot->type.elem == Elem::u8) scale(c, to, units_of(to.units, part), from.slot->type.scale);
@@ -260,15 +260,10 @@ class Real final : public SharedStep {
     }
   }
 
-  std::uint32_t* joined(const Context& c, const Place& from, ThreadPart part) {
-    return joined_[static_cast<std::size_t>(part.index)].room_for<std::uint32_t>(
-        byte_sparse_scratch(from.units, c.frame.panels));
-  }
-
   SlotId x_, w_, h_;
   FollowedSamples followed_;
   RealSender sender_;
-  std::vector<Scratch> joined_;  // of each part
+  JoinedBytes joined_;
   const float* numbers_ = nullptr;
 };
 

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/bytes.hpp"
+#include "runtime/kernels/kernels.hpp"
+#include "runtime/thread_team.hpp"
 
 namespace relaxon::executor {
 
@@ -23,6 +26,19 @@ class Scratch {
  private:
   Bytes memory_;
   std::size_t size_ = 0;
+};
+
+/// Where the parts of a step put the bytes of two panels side by side (byte_sparse_scratch()).
+class JoinedBytes {
+ public:
+  explicit JoinedBytes(int threads) : parts_(static_cast<std::size_t>(threads)) {}
+  std::uint32_t* of(ThreadPart part, std::int64_t senders, std::int64_t panels) {
+    return parts_[static_cast<std::size_t>(part.index)].room_for<std::uint32_t>(
+        byte_sparse_scratch(senders, panels));
+  }
+
+ private:
+  std::vector<Scratch> parts_;
 };
 
 }  // namespace relaxon::executor

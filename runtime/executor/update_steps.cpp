@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "passes/plan/kept_weights.hpp"
 #include "runtime/executor/joined_phases.hpp"
+#include "runtime/executor/scratch.hpp"
 #include "runtime/executor/step.hpp"
 #include "runtime/kernel_kinds.hpp"
 #include "runtime/weight_errors.hpp"
@@ -114,13 +115,11 @@ UpdateArguments<Weight> arguments(const CorrelationSides& sides, std::int64_t pa
 
 /// To be called when all other arguments are there.
 template <class Weight>
-void lend_scratch(UpdateArguments<Weight>& a, const Place& place, std::vector<float>& own) {
+void lend_scratch(UpdateArguments<Weight>& a, const Place& place, Scratch& own) {
   if (place.index && !a.segments) return;
   const std::int64_t each =
       a.segments ? update_scratch(*a.segments) : update_scratch(a.u.kind, a.v.kind, a.panels, place.stride);
-  const auto floats = static_cast<std::size_t>(a.less ? 2 * each : each);
-  if (own.size() < floats) own.resize(floats);
-  a.scratch = own.data();
+  a.scratch = own.room_for<float>(a.less ? 2 * each : each);
 }
 
 class Update final : public SharedStep {
@@ -158,7 +157,7 @@ class Update final : public SharedStep {
  private:
   /// Of each part.
   struct Own {
-    std::vector<float> scratch;
+    Scratch scratch;
     JoinedPhases joined;
   };
 
@@ -237,7 +236,7 @@ class Update final : public SharedStep {
 
 std::unique_ptr<Runnable> make_correlate(const Step& step) {
   return runnable([in = Correlated{step.inputs[0], step.inputs[1]}, out = step.outputs[0],
-                   scratch = std::vector<float>{}](Context& c) mutable {
+                   scratch = Scratch()](Context& c) mutable {
     const Place& s = c.place(out);
     const auto correlate = [&](auto kernel, auto weight) {
       auto a = arguments(sides_of(c, in), c.frame.panels, weight, s, {});
