@@ -28,9 +28,7 @@ class SharedAccesses {
         writes(step_.outputs, Reach::units);
         break;
       case Kernel::update: update(); break;
-      default:
-        reads(step_.inputs);
-        writes(step_.outputs, Reach::all);
+      default: reads(step_.inputs); writes(step_.outputs, Reach::all);
     }
     return std::move(accesses_);
   }

@@ -43,8 +43,8 @@ LoopAccesses accesses_of_loop(const Plan& plan, const Step& loop);
 /// another thread may have written since the last barrier, or write what it may still be at.
 class Barriers {
  public:
-  /// `shares_are_senders`: the team is as large as the plan's, so that the shares of partial rows are those of
-  /// updates, too.
+  /// `shares_are_senders`: the team is as large as the plan's, so that the shares of partial rows are those
+  /// of updates, too.
   Barriers(const Memory& memory, bool shares_are_senders)
       : memory_(&memory), shares_are_senders_(shares_are_senders) {}
 

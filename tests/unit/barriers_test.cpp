@@ -95,7 +95,8 @@ TEST_CASE("slots that share memory are waited for", "[threads]") {
   CHECK(walked(first + first) == "zero zero");
 }
 
-/// "start", "begin", "look" or "carry" of a loop that come after a step: "|" where a barrier must come between.
+/// "start", "begin", "look" or "carry" of a loop that come after a step: "|" where a barrier must come
+/// between.
 std::string after(const std::string& step, const std::string& loop) {
   const Plan plan = parse_plan(slots + step + loop, "p.rx");
   Memory memory(plan, 2);
