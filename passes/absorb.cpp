@@ -24,8 +24,10 @@ class CarriedMessages {
  public:
   explicit CarriedMessages(const Graph& graph)
       : graph_(graph), uses_(graph), parents_(graph.value_count(), -1) {
-    for_each_op(graph.body(), [&](OpId, const Op& op) { define(op); });
-    for_each_op(graph.body(), [&](OpId id, const Op& op) { connect(id, op); });
+    // Ops are numbered in the order of the text.
+    for (OpId id{0}; id.index < static_cast<std::int32_t>(graph.op_count()); ++id.index) define(graph.op(id));
+    for (OpId id{0}; id.index < static_cast<std::int32_t>(graph.op_count()); ++id.index)
+      connect(id, graph.op(id));
     for (std::size_t i = 0; i < parents_.size(); ++i) {
       if (parents_[i] >= 0) look_at_uses(ValueId{static_cast<std::int32_t>(i)});
     }
@@ -42,14 +44,6 @@ class CarriedMessages {
   bool absorbed(OpId aggregate, ValueId term) const { return absorbed_.contains({aggregate, term}); }
 
  private:
-  template <class Visit>
-  void for_each_op(BlockId block, const Visit& visit) {
-    for (const OpId id : graph_.block(block).ops) {
-      visit(id, graph_.op(id));
-      if (graph_.op(id).body) for_each_op(*graph_.op(id).body, visit);
-    }
-  }
-
   static std::size_t index(ValueId value) { return static_cast<std::size_t>(value.index); }
   std::int32_t find(ValueId value) const {
     std::int32_t at = value.index;

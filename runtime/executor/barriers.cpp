@@ -28,7 +28,10 @@ class SharedAccesses {
         writes(step_.outputs, Reach::units);
         break;
       case Kernel::update: update(); break;
-      default: reads(step_.inputs); writes(step_.outputs, Reach::all);
+      default: {
+        reads(step_.inputs);
+        writes(step_.outputs, Reach::all);
+      }
     }
     return std::move(accesses_);
   }
@@ -167,23 +170,23 @@ bool Barriers::next(const std::vector<Access>& accesses, SlotId finishes) {
   });
   if (waits) met();
   add(accesses);
-  if (finishes.index < -1) unfinished_.push_back(finishes);
+  if (finishes.index < -1) unfinished_.insert(finishes);
   return waits;
 }
 
 void Barriers::met() {
   pending_.clear();
-  for (const SlotId parts : unfinished_) pending_.push_back({parts, Reach::first, true});
+  for (const SlotId parts : unfinished_) pending_.insert({parts, Reach::first, true});
   unfinished_.clear();
 }
 
 void Barriers::add(const std::vector<Access>& accesses) {
-  pending_.insert(pending_.end(), accesses.begin(), accesses.end());
+  pending_.insert(accesses.begin(), accesses.end());
 }
 
 void Barriers::add(const Barriers& other) {
-  add(other.pending_);
-  unfinished_.insert(unfinished_.end(), other.unfinished_.begin(), other.unfinished_.end());
+  pending_.insert(other.pending_.begin(), other.pending_.end());
+  unfinished_.insert(other.unfinished_.begin(), other.unfinished_.end());
 }
 
 bool Barriers::conflict(const Access& a, const Access& b) const {

@@ -1,6 +1,8 @@
 // Where the threads of a team must wait for each other.
 #pragma once
 
+#include <compare>
+#include <set>
 #include <vector>
 
 #include "passes/plan/plan.hpp"
@@ -22,6 +24,7 @@ struct Access {
   SlotId slot;
   Reach reach;
   bool writes;
+  auto operator<=>(const Access&) const = default;
 };
 
 /// The batch at hand and the width of its fields, which all shared steps read.
@@ -65,8 +68,8 @@ class Barriers {
 
   const Memory* memory_;
   bool shares_are_senders_;
-  std::vector<Access> pending_;     // since the last barrier
-  std::vector<SlotId> unfinished_;  // parts that are put together after the next one
+  std::set<Access> pending_;     // since the last barrier
+  std::set<SlotId> unfinished_;  // parts that are put together after the next one
 };
 
 }  // namespace relaxon::executor

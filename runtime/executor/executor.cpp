@@ -48,7 +48,8 @@ class Executor final : public Program {
     const FlushToZero mode;
     const Symbols symbols = check_arguments(graph(), arguments);
     const std::int64_t batch = symbols['B'] > 0 ? symbols['B'] : largest_slice(arguments);
-    if (memory_.prepare(std::max<std::int64_t>(batch, 1), arguments.patterns)) arrange();
+    const bool moved = memory_.prepare(std::max<std::int64_t>(batch, 1), arguments.patterns);
+    if (moved && team_->size() > 1) arrange();
     bind(arguments);
     context_.frame.set_batch(batch);
     context_.frame.loops.clear();
