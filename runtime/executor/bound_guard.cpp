@@ -26,7 +26,7 @@ BoundGuard::BoundGuard(const Plan& plan)
       held_(plan.slots.size()),
       bases_(plan.slots.size()),
       source_(plan.slots.size()),
-      known_(plan.slots.size(), -1),
+      ranges_(plan.slots.size()),
       columns_(plan.slots.size()),
       largest_(plan.slots.size(), 0) {
   for (const Plan::Port& binding : plan.bindings) source_[index(binding.slot)] = binding.slot;
@@ -79,7 +79,7 @@ void BoundGuard::check_advances() {
     const SlotId field = step.outputs[0], weight = source_[index(step.inputs[3])];
     const auto& terms = terms_[index(field)];
     const bool messages = std::all_of(terms.begin(), terms.end(), [&](const Term& term) {
-      return term.weight == weight && term.factor == 1;
+      return term == Term{weight, {}};
     });
     if (!messages || !parts_[index(field)].empty() || !held_[index(field)].empty()) unknown_ = true;
   });
@@ -104,11 +104,7 @@ void BoundGuard::follow(const std::vector<Step>& steps) {
 
 void BoundGuard::add(SlotId to, const Term& term) {
   auto& terms = terms_[index(to)];
-  const bool known = std::any_of(terms.begin(), terms.end(), [&](const Term& t) {
-    return t.weight == term.weight && t.table == term.table && t.factor == term.factor &&
-           t.input == term.input;
-  });
-  if (!known) terms.push_back(term);
+  if (std::find(terms.begin(), terms.end(), term) == terms.end()) terms.push_back(term);
 }
 
 void BoundGuard::join(SlotId to, SlotId from) {
@@ -122,59 +118,62 @@ void BoundGuard::join(SlotId to, SlotId from) {
   if (source_[index(from)].index >= 0) source_[index(to)] = source_[index(from)];
 }
 
-/// The largest number that a slot may hold, where its type or the plan tells; else -1.
-double BoundGuard::largest_of(SlotId x) const {
+/// Where the numbers in a slot lie, if its type or the plan tells.
+std::optional<BoundGuard::Range> BoundGuard::range_of(SlotId x) const {
   const Type& type = plan_.slot(x).type;
   switch (type.elem) {
-    case Elem::u8: return 255.0 * type.scale;
-    case Elem::two: return std::max(std::abs(type.a), std::abs(type.b));
-    case Elem::f32: return known_[index(x)];
-    default: return 1;
+    case Elem::u8: return Range{0, 255.0 * type.scale, {}, 0};
+    case Elem::two: return Range{std::min(type.a, type.b), std::max(type.a, type.b), {}, 0};
+    case Elem::f32:
+      if (ranges_[index(x)] || source_[index(x)].index < 0) return ranges_[index(x)];
+      return Range{0, 0, source_[index(x)], 1};
+    default: return Range{-1, 1, {}, 0};
   }
+}
+
+/// a x + b with constants. Rounding stays far below what bound() allows for.
+void BoundGuard::follow_affine(const Step& step) {
+  const auto x = range_of(step.inputs[0]), a = range_of(step.inputs[1]), b = range_of(step.inputs[2]);
+  if (!x || !a || !b || a->low != a->high || b->low != b->high) return;
+  const auto [low, high] = std::minmax({a->low * x->low, a->low * x->high});
+  ranges_[index(step.outputs[0])] =
+      Range{low + b->low, high + b->low, x->input, std::abs(a->low) * x->spread};
+}
+
+void BoundGuard::follow_real(const Step& step) {
+  const std::optional<Range> x = range_of(step.inputs[0]);
+  if (!x) unknown_ = true;
+  const SlotId input = x ? x->input : SlotId{};
+  if (input.index >= 0 && std::find(watched_.begin(), watched_.end(), input) == watched_.end())
+    watched_.push_back(input);
+  terms_[index(step.outputs[0])] = {{step.inputs[1], {}, x.value_or(Range{})}};
 }
 
 void BoundGuard::follow(const Step& step) {
   const auto set = [&](SlotId slot, Term term) { terms_[index(slot)] = {term}; };
   switch (step.kernel) {
     case Kernel::quantise: source_[index(step.outputs[0])] = step.inputs[0]; return;
-    case Kernel::exact: return set(step.outputs[0], {source_[index(step.inputs[1])], {}, 1, {}});
+    case Kernel::exact: return set(step.outputs[0], {source_[index(step.inputs[1])], {}});
     case Kernel::advance:
-    case Kernel::follow: return add(step.outputs[0], {source_[index(step.inputs[3])], {}, 1, {}});
+    case Kernel::follow: return add(step.outputs[0], {source_[index(step.inputs[3])], {}});
     case Kernel::load:
       if (holds_fields(plan_.slot(step.outputs[0]).storage))
-        return set(step.outputs[0], {{}, step.inputs[0], 1, {}});
+        return set(step.outputs[0], {{}, step.inputs[0]});
       return join(step.outputs[0], step.inputs[0]);
     case Kernel::turn:
     case Kernel::copy: return join(step.outputs[0], step.inputs[0]);
     case Kernel::gather:
       if (holds_fields(plan_.slot(step.outputs[0]).storage))
-        return set(step.outputs[0], {{}, step.inputs[0], 1, {}});
+        return set(step.outputs[0], {{}, step.inputs[0]});
       source_[index(step.outputs[0])] = source_[index(step.inputs[0])];
       return;
-    case Kernel::real: {
-      const Type& x = plan_.slot(step.inputs[0]).type;
-      Term term{step.inputs[1], {}, largest_of(step.inputs[0]), {}};
-      if (x.elem == Elem::f32 && term.factor < 0) {
-        term.input = source_[index(step.inputs[0])];
-        if (term.input.index < 0) unknown_ = true;
-        if (term.input.index >= 0 &&
-            std::find(watched_.begin(), watched_.end(), term.input) == watched_.end())
-          watched_.push_back(term.input);
-      }
-      return set(step.outputs[0], term);
-    }
+    case Kernel::real: return follow_real(step);
     case Kernel::reference:
       if (const auto* constant = std::get_if<ConstantAttributes>(&step.attributes))
-        known_[index(step.outputs[0])] = std::abs(static_cast<double>(constant->real));
+        ranges_[index(step.outputs[0])] = Range{constant->real, constant->real, {}, 0};
       if (writes_field(plan_, step)) unknown_ = true;
       return;
-    case Kernel::affine: {
-      const double x = largest_of(step.inputs[0]), a = largest_of(step.inputs[1]),
-                   b = largest_of(step.inputs[2]);
-      // Rounding stays far below what bound() allows for.
-      if (x >= 0 && a >= 0 && b >= 0) known_[index(step.outputs[0])] = a * x + b;
-      return;
-    }
+    case Kernel::affine: return follow_affine(step);
     case Kernel::to_fields:
       if (terms_[index(step.inputs[0])].empty()) unknown_ = true;
       return join(step.outputs[0], step.inputs[0]);
@@ -221,27 +220,29 @@ void BoundGuard::weight_changed(SlotId slot, float growth) {
 
 void BoundGuard::set_largest(SlotId slot, double largest) { largest_[index(slot)] = largest; }
 
-void BoundGuard::add_up(SlotId slot, const Memory& memory) {
-  const Place& place = memory[slot];
-  double largest = 0;
-  if (place.index) {
-    for (std::int64_t k = 0; k < place.receivers; ++k) {
-      double sum = 0;
-      for (std::int32_t e = place.index->offsets[static_cast<std::size_t>(k)];
-           e < place.index->offsets[static_cast<std::size_t>(k) + 1]; ++e) {
-        sum += std::abs(static_cast<double>(place.as<float>()[e]));
-      }
-      largest = std::max(largest, sum);
+BoundGuard::Columns BoundGuard::column_sums(const Place& weight) const {
+  std::vector<double> plus(static_cast<std::size_t>(weight.receivers)), minus(plus.size());
+  const auto* entries = weight.as<const float>();
+  const auto add = [&](std::size_t k, float w) {
+    (w > 0 ? plus : minus)[k] += std::abs(static_cast<double>(w));
+  };
+  if (weight.index) {
+    const std::vector<std::int32_t>& offsets = weight.index->offsets;
+    for (std::size_t k = 0; k < plus.size(); ++k) {
+      for (std::int32_t e = offsets[k]; e < offsets[k + 1]; ++e) add(k, entries[e]);
     }
   } else {
-    std::vector<double> sums(static_cast<std::size_t>(place.receivers));
-    for (std::int64_t j = 0; j < place.senders; ++j) {
-      const float* row = place.as<float>() + j * place.stride;
-      for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += std::abs(static_cast<double>(row[k]));
+    for (std::int64_t j = 0; j < weight.senders; ++j) {
+      for (std::size_t k = 0; k < plus.size(); ++k)
+        add(k, entries[j * weight.stride + static_cast<std::int64_t>(k)]);
     }
-    for (const double sum : sums) largest = std::max(largest, sum);
   }
-  columns_[index(slot)] = {largest, 0, false, false};
+  Columns sums{0, 0, 0, false, false};
+  for (std::size_t k = 0; k < plus.size(); ++k) {
+    sums.largest = std::max(sums.largest, plus[k] + minus[k]);
+    sums.one_sign = std::max({sums.one_sign, plus[k], minus[k]});
+  }
+  return sums;
 }
 
 double BoundGuard::table_bound(SlotId slot, const Memory& memory) {
@@ -252,20 +253,24 @@ double BoundGuard::table_bound(SlotId slot, const Memory& memory) {
   double largest = 0;
   for (const std::int64_t h : tensor->data<std::int64_t>())
     largest = std::max(largest, std::abs(static_cast<double>(h)));
-  table = {largest, 0, false, false};
+  table = {largest, largest, 0, false, false};
   return largest;
 }
 
 double BoundGuard::bound(const Term& term, const Memory& memory, bool exact) {
   if (term.table.index >= 0) return table_bound(term.table, memory);
   Columns& columns = columns_[index(term.weight)];
-  if (columns.stale || (exact && columns.changed)) add_up(term.weight, memory);
+  if (columns.stale || (exact && columns.changed)) columns = column_sums(memory[term.weight]);
   const Place& place = memory[term.weight];
   const auto entries = static_cast<double>(place.index ? place.index->longest_column : place.senders);
-  const double input = term.input.index >= 0 ? largest_[index(term.input)] : term.factor;
-  const double column = columns.largest + columns.drift * entries;
+  const double beyond = term.x.input.index >= 0 ? term.x.spread * largest_[index(term.x.input)] : 0;
+  const double above = std::max(term.x.high + beyond, 0.0), below = std::max(beyond - term.x.low, 0.0);
+  // What adds up is the weights of one sign times numbers of one sign, and the others times the others.
+  const double most = std::max(above, below), least = std::min(above, below);
+  const double column = columns.one_sign * (most - least) + columns.largest * least;
+  const double drift = columns.drift * entries * most;
   // Rounding: half a unit an entry for q; the float32 sums of a real-valued sender are off by less than 1 % .
-  return 1.01 * (column * input * std::ldexp(1.0, plan_.fixed_bits) + entries + 1);
+  return 1.01 * ((column + drift) * std::ldexp(1.0, plan_.fixed_bits) + entries + 1);
 }
 
 double BoundGuard::bound(SlotId field, const Memory& memory, bool exact) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "passes/plan/plan.hpp"
@@ -9,10 +10,11 @@
 
 namespace relaxon::executor {
 
-/// Watches every sum of messages of a plan. The largest a message can get is the largest column of |W|, times
-/// the largest input, plus what the updates since the columns were added up can have added; an update
-/// reports its largest growth, so this costs nothing until the bound is met. Then the columns are added up
-/// again, and if the sums still don't fit, the next steps run on int64.
+/// Watches every sum of messages of a plan. The largest a message can get is the largest column of |W|, of
+/// its positive or negative weights where no input is below 0, times the largest input, plus what the updates
+/// since the columns were added up can have added; an update reports its largest growth, so this costs
+/// nothing until the bound is met. Then the columns are added up again, and if the sums still don't fit, the
+/// next steps run on int64.
 class BoundGuard {
  public:
   explicit BoundGuard(const Plan& plan);
@@ -36,14 +38,23 @@ class BoundGuard {
   const std::vector<SlotId>& watched_bindings() const { return watched_; }
 
  private:
-  /// A message: `factor` times the input's bound times a weight's columns, or the values of a table.
+  /// Where numbers lie: from `low` to `high`, and beyond either by up to `spread` times the largest of an
+  /// input.
+  struct Range {
+    double low = 0, high = 0;
+    SlotId input;  // real-valued; without one spread is 0
+    double spread = 0;
+    bool operator==(const Range&) const = default;
+  };
+  /// A message: a weight's columns times the largest input, or the values of a table.
   struct Term {
     SlotId weight, table;
-    double factor = 1;  // largest |x| where it is known from the type
-    SlotId input;       // where it is that of a binding
+    Range x{-1, 1, {}, 0};
+    bool operator==(const Term&) const = default;
   };
   struct Columns {
     double largest = 0;    // of sum_j |W_jk|, when it was last added up
+    double one_sign = 0;   // of the same over weights of one sign
     double drift = 0;      // what updates can have added to an entry since
     bool changed = false;  // by updates since
     bool stale = true;
@@ -52,15 +63,17 @@ class BoundGuard {
   void follow(const std::vector<Step>& steps);
   void follow(const Step& step);
   void add(SlotId to, const Term& term);
-  double largest_of(SlotId x) const;
+  std::optional<Range> range_of(SlotId x) const;
+  void follow_affine(const Step& step);
+  void follow_real(const Step& step);
   void join(SlotId to, SlotId from);
   void find_growing_sums();
   void check_advances();
   void check_updates(const std::vector<Step>& steps);
   double table_bound(SlotId slot, const Memory& memory);
+  Columns column_sums(const Place& weight) const;
   double bound(const Term& term, const Memory& memory, bool exact);
   double bound(SlotId field, const Memory& memory, bool exact);
-  void add_up(SlotId weight, const Memory& memory);
 
   const Plan& plan_;
   std::vector<std::vector<Term>> terms_;    // of each fields slot: whatever it may hold
@@ -69,7 +82,7 @@ class BoundGuard {
   std::vector<SlotId> bases_;               // of each fields slot: what lies below all that it may hold
   std::vector<std::vector<SlotId>> sums_;   // slots that are added up together
   std::vector<SlotId> source_;              // of q slots: the weight; of panels: the binding they come from
-  std::vector<double> known_;               // of slots of numbers: the largest, where the plan tells; else -1
+  std::vector<std::optional<Range>> ranges_;  // of slots of numbers that the plan makes, where it tells
   std::vector<Columns> columns_;            // of weight slots
   std::vector<double> largest_;             // of bindings
   std::vector<SlotId> watched_;
