@@ -136,6 +136,15 @@ class StepTime {
   }
 
   double cycles(double n) const { return n / target_.clock; }
+  /// Cycles of Zen 4 in which vector operations are what takes time: fewer on a core that does more of them
+  /// in one.
+  double vector_cycles(double n) const {
+    const double zen4 = 2 * panel * target_.clock / target_.adds;  // 2 additions of 16 lanes a cycle there
+    return cycles(n * (0.1 + 0.9 * std::min(zen4, 1.0)));
+  }
+  /// Bytes per ns of rows that are near, picked one by one: a core reads ahead where they follow one another,
+  /// which takes as many loads again.
+  double picked_rate() const { return 1.8 * target_.l1_rate; }
   double adds(double registers) const { return registers * floats_ / target_.adds; }
   double fmas(double registers) const { return registers * floats_ / target_.fmas; }
   /// Registers of lanes in a panel, of receivers in a row.
@@ -189,7 +198,7 @@ class StepTime {
       case Storage::pair: return rows + cycles(800 + 3 * n);
       case Storage::partial_rows:
       case Storage::field_rows: return rows + table + cycles(0.5 * n);
-      case Storage::fields: return rows + table + cycles(1.3 * n);
+      case Storage::fields: return rows + table + vector_cycles(1.3 * n);
       default: return rows + cycles(2 * n);
     }
   }
@@ -199,25 +208,33 @@ class StepTime {
 
   /// An exact message of +-1 senders through the weight of input i, every sender.
   double whole(std::size_t i) const {
-    if (by_columns(i)) return cycles(2.3 * entries(i) * panels_by_columns() * strips());
     const double d = senders(i), k = receivers(i);
-    if (k <= few_receivers) return cycles(1.2 * d * ceil_to(k, 4) * panels() * strips());
+    if (by_columns(i)) {
+      const double sums = vector_cycles(2.2 * entries(i) * panels_by_columns() * strips());
+      return sums + cycles(7 * k * panels_by_columns() * strips());
+    }
+    if (k <= few_receivers) return vector_cycles(1.2 * d * ceil_to(k, 4) * panels() * strips());
     // Each sample adds the rows of the half of the senders that is +1; once all rows are added up.
     const double registers = ceil_to(k, panel) / floats_;
     const double added = (samples_ * d / 2 + panels() * d) * registers;
     const double fetched = 4 * d * ceil_to(k, panel);
     const double arrival = fetched > static_cast<double>(target_.l2) / 2 ? fetched / weight_rate() : 0;
-    return std::max({adds(added), added * 4 * floats_ / target_.l1_rate, arrival});
+    const double order = cycles(1000 * panels());  // of a panel's samples, so that neighbours are alike
+    return order + std::max({adds(added), added * 4 * floats_ / picked_rate(), arrival});
   }
 
   /// What one changed sender costs: of a sample, or of a panel in which `together` samples change at once.
   double sender(double together) const {
-    if (by_columns(3)) return cycles(10 + 9 * entries(3) / senders(3) * std::min(together, 2.5));
+    if (by_columns(3)) {
+      // Fields and q of an entry lie anywhere. Few lanes move one at a time, more of them together.
+      const double moved = vector_cycles(6.5 * std::min(together, 1.7)) + 64 / weight_rate();
+      return cycles(30) + entries(3) / senders(3) * moved;  // nothing foresees how many entries there are
+    }
     const double row = 4 * ceil_to(receivers(3), panel);
     // Rows that were fetched for another sample or iteration are still near.
     const double far = std::min(target_.l2_rate, target_.rate(row * senders(3)));
     const double arrival = row / 2 * (1 / target_.l2_rate + 1 / far);
-    return cycles(15) + std::max(adds(row / 4 / floats_), row / target_.l1_rate) + arrival;
+    return cycles(15) + std::max(adds(row / 4 / floats_), row / picked_rate()) + arrival;
   }
 
   double carried(const StepRates& rates) const {
@@ -230,12 +247,14 @@ class StepTime {
 
   double real() const {
     const double k = receivers(1);
-    if (by_columns(1))
-      return cycles((2.2 * entries(1) * panels_by_columns() + 6.5 * k * panels()) * strips());
+    if (by_columns(1)) {
+      const double sums = vector_cycles(2.2 * entries(1) * panels_by_columns() * strips());
+      return sums + cycles(6.5 * k * panels() * strips());
+    }
     const double n = entries(1) * panels() * strips();
     const double fetched = 4 * entries(1) / weight_rate();
     const double numbers = 4 * senders(1) * lanes_;  // read once for every 16 receivers
-    return std::max(fmas(n), cycles(n)) + fetched + numbers * std::ceil(k / 16) / target_.rate(numbers);
+    return fmas(n) + fetched + numbers * std::ceil(k / 16) / target_.rate(numbers);
   }
 
   std::size_t messages() const {
@@ -252,17 +271,26 @@ class StepTime {
                        [&](SlotId id) { return by_sample(plan_.slot(id).storage); });
   }
 
+  double messages_by_lane() const {
+    return static_cast<double>(std::count_if(step_.inputs.begin(), step_.inputs.end(), [&](SlotId id) {
+      return plan_.slot(id).storage == Storage::fields;
+    }));
+  }
+
   /// Messages added up, `rest` cycles a value for what becomes of them.
   double sum(double rest) const {
     const double n = values(out()), m = static_cast<double>(messages());
-    if (any_by_sample()) return cycles((rest + 0.15 * m) * n * 16 / floats_);
+    if (any_by_sample()) {
+      // Those by lane are turned on the way.
+      return vector_cycles((rest + 0.15 * m + 0.3 * messages_by_lane()) * n * 16 / floats_);
+    }
     return std::max(cycles(0.1 * m * n * 16 / floats_),
                     4 * m * n / std::min(target_.l2_rate, target_.rate(4 * m * n)));
   }
   double margin() const {
     const bool pair = plan_.slot(step_.outputs[0]).storage == Storage::pair;
     const double own = pair ? 2 * values(out()) : 0.4 * values(out());
-    return cycles(own) + sum(0.3);
+    return vector_cycles(own) + sum(0.3);
   }
 
   /// Cycles that a register of S takes.
@@ -306,9 +334,9 @@ class StepTime {
     if (by_columns(0)) return update_columns(rates, u);
     const double rows = senders(0), registers = ceil_to(receivers(0), panel) / floats_;
     const bool in_registers =
-        storage(u) == Storage::signs && storage(u + 1) == Storage::signs && correlations() * panels() <= 2;
+        storage(u) == Storage::signs && storage(u + 1) != Storage::reals && correlations() * panels() <= 2;
     const double correlation = correlations() * correlation_cycles(u), fixed = keeps_fixed() ? 3 : 0;
-    const double step = rows * registers * (cycles(correlation) + fmas(step_fmas() + fixed));
+    const double step = rows * registers * (vector_cycles(correlation) + fmas(step_fmas() + fixed));
     return std::max(step, parameters_ns(1)) + cycles(rows * (in_registers ? 12 : 70));
   }
 
@@ -318,7 +346,7 @@ class StepTime {
     const double registers = std::ceil(entries(0) / columns / floats_);
     const double gathered = storage(u) == Storage::bytes ? 26 : 38;
     const double each =
-        cycles(correlations() * (gathered * panels() + correlation_cycles(u)) * floats_ / 16) +
+        vector_cycles(correlations() * (gathered * panels() + correlation_cycles(u)) * floats_ / 16) +
         fmas(step_fmas());
     const bool moves = moments() > 0;
     const double silent = (1 - rates.erring) * entries(0);
@@ -334,7 +362,7 @@ class StepTime {
                             : static_cast<double>(s.dims.at(0).length) *
                                   ceil_to(static_cast<double>(s.dims.at(1).length), panel);
     const double gathered = sparse ? 38 * rates.erring : 0;
-    return n / floats_ * cycles(correlation_cycles(0) + gathered) + 4 * n / weight_rate();
+    return n / floats_ * vector_cycles(correlation_cycles(0) + gathered) + 4 * n / weight_rate();
   }
 
   /// What a scan does itself: carries that start elsewhere, what each iteration leaves, whether it changed.

@@ -3,7 +3,8 @@
 // A step takes what its arithmetic takes in registers, at the target's clock, adds and fmas, and what its
 // operands take to arrive: a weight from the smallest cache that holds all that a batch touches, anything
 // else from the smallest one that holds itself. The constants are cycles per register, measured on Zen 4;
-// they fit other machines as far as the target's rates say how these differ.
+// where vector operations are what takes time, there are fewer of them on a core that does more additions a
+// cycle, by as much as Zen 5 takes fewer.
 #pragma once
 
 #include <cstdint>

@@ -120,6 +120,25 @@ TEST_CASE("a faster machine takes less time, a barrier more", "[cost]") {
   CHECK(far.shared_us(plan.steps[0], rates, 2) == Approx(near.shared_us(plan.steps[0], rates, 2) + 4.85));
 }
 
+TEST_CASE("a core that does twice the vector operations a cycle takes about half as long", "[cost]") {
+  for (const std::string& step :
+       {std::string("%m = real(%x, %W) {dense edge=1-1}"),
+        std::string("%r = follow(%r, %s, %t, %d) {dense edge=1-1 fixed}"), sparse}) {
+    INFO(step);
+    const StepRates rates{.whole = 1};
+    const double usual = run_us(step, rates);
+    const double twice = run_us(step, rates, parse_target("adds=236 fmas=118 l1_rate=280", "t"));
+    CHECK(twice < 0.75 * usual);
+    CHECK(twice > 0.4 * usual);
+  }
+  // The narrow registers of other cores are counted as such.
+  CHECK(run_us(sparse, {.whole = 1}, parse_target("adds=59", "t")) == run_us(sparse, {.whole = 1}));
+}
+
+TEST_CASE("messages that lie otherwise cost a sum more", "[cost]") {
+  CHECK(run_us("%s = sign(%r, %h) {sign}", {}) > 1.5 * run_us("%s = sign(%r, %r) {sign}", {}));
+}
+
 TEST_CASE("default rates know how often scans iterate", "[cost]") {
   const Plan plan = make_plan(optimise(lower_train_epoch(
       load_network_file(std::filesystem::path(RELAXON_NETWORKS_DIR) / "mnist_dense.toml").network)));
