@@ -471,4 +471,16 @@ std::int64_t CostModel::Follow::whole_from() const {
   return std::llround(std::clamp(whole_us / (sender_us * scale), 1.0, std::max(senders, 1.0)));
 }
 
+double batch_us(const Plan& plan, const PlanSizes& sizes, const Target& target) {
+  const CostModel model(plan, sizes, target);
+  const std::vector<StepRates> rates = default_rates(plan);
+  double us = 0;
+  std::size_t position = 0;
+  for_each_step(plan.steps, [&](const Step& step, int) {
+    const StepRates& own = rates.at(position++);
+    us += own.runs * model.run_us(step, own);
+  });
+  return us;
+}
+
 }  // namespace relaxon

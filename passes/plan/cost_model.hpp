@@ -70,4 +70,7 @@ class CostModel {
   bool shuffled_ = false;   // whether a batch takes its rows in no order: the plan learns
 };
 
+/// Microseconds of a batch on one thread, at the default rates.
+double batch_us(const Plan& plan, const PlanSizes& sizes, const Target& target);
+
 }  // namespace relaxon

@@ -26,15 +26,10 @@ Batch priced(const Graph& graph, PlanOptions options, std::int64_t images) {
   options.batch = images;
   const Plan plan = make_plan(graph, options);
   const PlanSizes sizes = sizes_of(plan, options);
-  const CostModel model(plan, sizes, options.target);
-  const std::vector<StepRates> rates = default_rates(plan);
-  Batch batch{images};
-  std::size_t position = 0;
-  for_each_step(plan.steps, [&](const Step& step, int) {
-    const StepRates& own = rates.at(position++);
-    batch.us += own.runs * model.run_us(step, own);
-  });
-  for (std::int32_t at = 0; at < static_cast<std::int32_t>(position); ++at) {
+  Batch batch{images, batch_us(plan, sizes, options.target)};
+  std::int32_t steps = 0;
+  for_each_step(plan.steps, [&](const Step&, int) { ++steps; });
+  for (std::int32_t at = 0; at < steps; ++at) {
     double live = 0;
     for (const Slot& slot : plan.slots) {
       if (has_batch_axis(slot.type) && slot.first <= at && at <= slot.last) live += bytes_of(slot, sizes);

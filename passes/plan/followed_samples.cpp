@@ -1,19 +1,7 @@
 #include "passes/plan/followed_samples.hpp"
 
-#include <algorithm>
-
 namespace relaxon {
 namespace {
-
-/// How many steps write a slot, carries of loops included.
-int writers_of(const Plan& plan, SlotId slot) {
-  int count = 0;
-  for_each_step(plan.steps, [&](const Step& step, int) {
-    for (const auto* slots : {&step.outputs, &step.arguments})
-      count += static_cast<int>(std::count(slots->begin(), slots->end(), slot));
-  });
-  return count;
-}
 
 void follow_in(Plan& plan, const CostModel& model, std::vector<Step>& steps, bool in_scan) {
   for (Step& step : steps) {

@@ -1,5 +1,7 @@
 #include "passes/plan/plan.hpp"
 
+#include <algorithm>
+
 namespace relaxon {
 
 std::vector<std::string> Plan::pattern_names() const {
@@ -21,6 +23,15 @@ SlotId message_weight(const Step& step) { return step.inputs.at(step.kernel == K
 
 SlotId follow_base(const Step& step) {
   return step.kernel == Kernel::follow && step.inputs.size() > 4 ? step.inputs[4] : SlotId{};
+}
+
+int writers_of(const Plan& plan, SlotId slot) {
+  int count = 0;
+  for_each_step(plan.steps, [&](const Step& step, int) {
+    for (const auto* slots : {&step.outputs, &step.arguments})
+      count += static_cast<int>(std::count(slots->begin(), slots->end(), slot));
+  });
+  return count;
 }
 
 SlotId margin_target(const Plan& plan, const Step& step) {

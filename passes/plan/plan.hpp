@@ -162,6 +162,9 @@ Plan make_plan(const Graph& graph, const PlanOptions& options = {});
 SlotId message_weight(const Step& step);
 SlotId follow_base(const Step& step);
 
+/// How many steps write a slot, carries of loops included.
+int writers_of(const Plan& plan, SlotId slot);
+
 /// The target of a margin step: of its inputs, after the messages if these are summed on the way, else before
 /// the field.
 SlotId margin_target(const Plan& plan, const Step& step);

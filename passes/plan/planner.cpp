@@ -15,6 +15,7 @@
 #include "passes/plan/liveness.hpp"
 #include "passes/plan/plan.hpp"
 #include "passes/plan/sharing.hpp"
+#include "passes/plan/turned_fields.hpp"
 #include "passes/plan/verify.hpp"
 
 namespace relaxon {
@@ -45,6 +46,7 @@ class Planner {
     }
     keep_fixed_weights(plan_);
     follow_samples(plan_, CostModel(plan_, sizes_of(plan_, options_), options_.target));
+    turn_fields_once(plan_, options_);
     assign_live_ranges(plan_);
     const CostModel model(plan_, sizes_of(plan_, options_), options_.target);
     choose_whole(model, plan_.steps);
