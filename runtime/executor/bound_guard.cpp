@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <span>
 
 namespace relaxon::executor {
 namespace {
@@ -220,29 +221,61 @@ void BoundGuard::weight_changed(SlotId slot, float growth) {
 
 void BoundGuard::set_largest(SlotId slot, double largest) { largest_[index(slot)] = largest; }
 
-BoundGuard::Columns BoundGuard::column_sums(const Place& weight) const {
-  std::vector<double> plus(static_cast<std::size_t>(weight.receivers)), minus(plus.size());
-  const auto* entries = weight.as<const float>();
-  const auto add = [&](std::size_t k, float w) {
-    (w > 0 ? plus : minus)[k] += std::abs(static_cast<double>(w));
-  };
+namespace {
+
+/// Sums of weights and of their magnitudes, a pair a column: half their sum and half their difference are
+/// those of either sign. Without a branch, which half the weights would take.
+struct ColumnSum {
+  double all = 0, magnitudes = 0;
+  void add(float w) {
+    all += static_cast<double>(w);
+    magnitudes += std::abs(static_cast<double>(w));
+  }
+};
+
+ColumnSum sum_of(std::span<const float> entries) {
+  constexpr std::size_t side_by_side = 4;
+  ColumnSum sums[side_by_side];
+  const std::size_t whole = entries.size() / side_by_side * side_by_side;
+  for (std::size_t i = 0; i < whole; i += side_by_side) {
+    for (std::size_t c = 0; c < side_by_side; ++c) sums[c].add(entries[i + c]);
+  }
+  for (std::size_t i = whole; i < entries.size(); ++i) sums[0].add(entries[i]);
+  for (std::size_t c = 1; c < side_by_side; ++c) {
+    sums[0].all += sums[c].all;
+    sums[0].magnitudes += sums[c].magnitudes;
+  }
+  return sums[0];
+}
+
+std::vector<ColumnSum> column_sums(const Place& weight) {
+  std::vector<ColumnSum> sums(static_cast<std::size_t>(weight.receivers));
+  const std::span entries(weight.as<const float>(), static_cast<std::size_t>(weight.entries()));
   if (weight.index) {
     const std::vector<std::int32_t>& offsets = weight.index->offsets;
-    for (std::size_t k = 0; k < plus.size(); ++k) {
-      for (std::int32_t e = offsets[k]; e < offsets[k + 1]; ++e) add(k, entries[e]);
+    for (std::size_t k = 0; k < sums.size(); ++k) {
+      const auto first = static_cast<std::size_t>(offsets[k]),
+                 last = static_cast<std::size_t>(offsets[k + 1]);
+      sums[k] = sum_of(entries.subspan(first, last - first));
     }
   } else {
     for (std::int64_t j = 0; j < weight.senders; ++j) {
-      for (std::size_t k = 0; k < plus.size(); ++k)
-        add(k, entries[j * weight.stride + static_cast<std::int64_t>(k)]);
+      const std::span row = entries.subspan(static_cast<std::size_t>(j * weight.stride), sums.size());
+      for (std::size_t k = 0; k < sums.size(); ++k) sums[k].add(row[k]);
     }
   }
-  Columns sums{0, 0, 0, false, false};
-  for (std::size_t k = 0; k < plus.size(); ++k) {
-    sums.largest = std::max(sums.largest, plus[k] + minus[k]);
-    sums.one_sign = std::max({sums.one_sign, plus[k], minus[k]});
-  }
   return sums;
+}
+
+}  // namespace
+
+BoundGuard::Columns BoundGuard::largest_columns(const Place& weight) const {
+  Columns largest{0, 0, 0, false, false};
+  for (const ColumnSum& sum : column_sums(weight)) {
+    largest.largest = std::max(largest.largest, sum.magnitudes);
+    largest.one_sign = std::max(largest.one_sign, (sum.magnitudes + std::abs(sum.all)) / 2);
+  }
+  return largest;
 }
 
 double BoundGuard::table_bound(SlotId slot, const Memory& memory) {
@@ -260,7 +293,7 @@ double BoundGuard::table_bound(SlotId slot, const Memory& memory) {
 double BoundGuard::bound(const Term& term, const Memory& memory, bool exact) {
   if (term.table.index >= 0) return table_bound(term.table, memory);
   Columns& columns = columns_[index(term.weight)];
-  if (columns.stale || (exact && columns.changed)) columns = column_sums(memory[term.weight]);
+  if (columns.stale || (exact && columns.changed)) columns = largest_columns(memory[term.weight]);
   const Place& place = memory[term.weight];
   const auto entries = static_cast<double>(place.index ? place.index->longest_column : place.senders);
   const double beyond = term.x.input.index >= 0 ? term.x.spread * largest_[index(term.x.input)] : 0;

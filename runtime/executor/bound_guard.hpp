@@ -71,7 +71,7 @@ class BoundGuard {
   void check_advances();
   void check_updates(const std::vector<Step>& steps);
   double table_bound(SlotId slot, const Memory& memory);
-  Columns column_sums(const Place& weight) const;
+  Columns largest_columns(const Place& weight) const;
   double bound(const Term& term, const Memory& memory, bool exact);
   double bound(SlotId field, const Memory& memory, bool exact);
 
