@@ -28,6 +28,7 @@ BoundGuard::BoundGuard(const Plan& plan)
       bases_(plan.slots.size()),
       source_(plan.slots.size()),
       ranges_(plan.slots.size()),
+      anywhere_(plan.slots.size(), false),
       columns_(plan.slots.size()),
       largest_(plan.slots.size(), 0) {
   for (const Plan::Port& binding : plan.bindings) source_[index(binding.slot)] = binding.slot;
@@ -45,7 +46,8 @@ BoundGuard::BoundGuard(const Plan& plan)
     sums_.clear();
     follow(plan.steps);
     known = 0;
-    for (std::size_t i = 0; i < terms_.size(); ++i) known += terms_[i].size() + held_[i].size();
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+      known += terms_[i].size() + held_[i].size() + (anywhere_[i] ? 1 : 0);
   }
   for (std::size_t i = 0; i < plan.slots.size(); ++i) {
     const SlotId slot{static_cast<std::int32_t>(i)};
@@ -122,6 +124,7 @@ void BoundGuard::join(SlotId to, SlotId from) {
 /// Where the numbers in a slot lie, if its type or the plan tells.
 std::optional<BoundGuard::Range> BoundGuard::range_of(SlotId x) const {
   const Type& type = plan_.slot(x).type;
+  if (anywhere_[index(x)]) return std::nullopt;
   switch (type.elem) {
     case Elem::u8: return Range{0, 255.0 * type.scale, {}, 0};
     case Elem::two: return Range{std::min(type.a, type.b), std::max(type.a, type.b), {}, 0};
@@ -196,7 +199,11 @@ void BoundGuard::follow(const Step& step) {
     case Kernel::loop:
       for (std::size_t c = 0; c < step.outputs.size(); ++c) join(step.outputs[c], step.inputs[c + 1]);
       follow(step.body);
-      for (std::size_t c = 0; c < step.outputs.size(); ++c) join(step.outputs[c], step.yielded[c]);
+      for (std::size_t c = 0; c < step.outputs.size(); ++c) {
+        join(step.outputs[c], step.yielded[c]);
+        // Numbers that the next iteration finds elsewhere may lie anywhere.
+        if (range_of(step.yielded[c]) != range_of(step.outputs[c])) anywhere_[index(step.outputs[c])] = true;
+      }
       return;
     default:
       if (writes_field(plan_, step) && step.kernel != Kernel::zero) unknown_ = true;

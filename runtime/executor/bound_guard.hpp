@@ -83,6 +83,7 @@ class BoundGuard {
   std::vector<std::vector<SlotId>> sums_;   // slots that are added up together
   std::vector<SlotId> source_;              // of q slots: the weight; of panels: the binding they come from
   std::vector<std::optional<Range>> ranges_;  // of slots of numbers that the plan makes, where it tells
+  std::vector<bool> anywhere_;                // of carried slots of numbers: iterations take them elsewhere
   std::vector<Columns> columns_;            // of weight slots
   std::vector<double> largest_;             // of bindings
   std::vector<SlotId> watched_;
