@@ -18,6 +18,50 @@ bool writes_field(const Plan& plan, const Step& step) {
                      [&](SlotId s) { return holds_fields(plan.slot(s).storage); });
 }
 
+/// Sums of weights and of their magnitudes, a pair a column: half their sum and half their difference are
+/// those of either sign. Without a branch, which half the weights would take.
+struct ColumnSum {
+  double all = 0, magnitudes = 0;
+  void add(float w) {
+    all += static_cast<double>(w);
+    magnitudes += std::abs(static_cast<double>(w));
+  }
+};
+
+ColumnSum sum_of(std::span<const float> entries) {
+  constexpr std::size_t side_by_side = 4;
+  ColumnSum sums[side_by_side];
+  const std::size_t whole = entries.size() / side_by_side * side_by_side;
+  for (std::size_t i = 0; i < whole; i += side_by_side) {
+    for (std::size_t c = 0; c < side_by_side; ++c) sums[c].add(entries[i + c]);
+  }
+  for (std::size_t i = whole; i < entries.size(); ++i) sums[0].add(entries[i]);
+  for (std::size_t c = 1; c < side_by_side; ++c) {
+    sums[0].all += sums[c].all;
+    sums[0].magnitudes += sums[c].magnitudes;
+  }
+  return sums[0];
+}
+
+std::vector<ColumnSum> column_sums(const Place& weight) {
+  std::vector<ColumnSum> sums(static_cast<std::size_t>(weight.receivers));
+  const std::span entries(weight.as<const float>(), static_cast<std::size_t>(weight.entries()));
+  if (weight.index) {
+    const std::vector<std::int32_t>& offsets = weight.index->offsets;
+    for (std::size_t k = 0; k < sums.size(); ++k) {
+      const auto first = static_cast<std::size_t>(offsets[k]),
+                 last = static_cast<std::size_t>(offsets[k + 1]);
+      sums[k] = sum_of(entries.subspan(first, last - first));
+    }
+  } else {
+    for (std::int64_t j = 0; j < weight.senders; ++j) {
+      const std::span row = entries.subspan(static_cast<std::size_t>(j * weight.stride), sums.size());
+      for (std::size_t k = 0; k < sums.size(); ++k) sums[k].add(row[k]);
+    }
+  }
+  return sums;
+}
+
 }  // namespace
 
 BoundGuard::BoundGuard(const Plan& plan)
@@ -138,10 +182,12 @@ std::optional<BoundGuard::Range> BoundGuard::range_of(SlotId x) const {
 /// a x + b with constants. Rounding stays far below what bound() allows for.
 void BoundGuard::follow_affine(const Step& step) {
   const auto x = range_of(step.inputs[0]), a = range_of(step.inputs[1]), b = range_of(step.inputs[2]);
-  if (!x || !a || !b || a->low != a->high || b->low != b->high) return;
+  std::optional<Range>& range = ranges_[index(step.outputs[0])];
+  range.reset();  // an earlier walk may have known more
+  const auto constant = [](const Range& r) { return r.input.index < 0 && r.low == r.high; };
+  if (!x || !a || !b || !constant(*a) || !constant(*b)) return;
   const auto [low, high] = std::minmax({a->low * x->low, a->low * x->high});
-  ranges_[index(step.outputs[0])] =
-      Range{low + b->low, high + b->low, x->input, std::abs(a->low) * x->spread};
+  range = Range{low + b->low, high + b->low, x->input, std::abs(a->low) * x->spread};
 }
 
 void BoundGuard::follow_real(const Step& step) {
@@ -228,55 +274,7 @@ void BoundGuard::weight_changed(SlotId slot, float growth) {
 
 void BoundGuard::set_largest(SlotId slot, double largest) { largest_[index(slot)] = largest; }
 
-namespace {
-
-/// Sums of weights and of their magnitudes, a pair a column: half their sum and half their difference are
-/// those of either sign. Without a branch, which half the weights would take.
-struct ColumnSum {
-  double all = 0, magnitudes = 0;
-  void add(float w) {
-    all += static_cast<double>(w);
-    magnitudes += std::abs(static_cast<double>(w));
-  }
-};
-
-ColumnSum sum_of(std::span<const float> entries) {
-  constexpr std::size_t side_by_side = 4;
-  ColumnSum sums[side_by_side];
-  const std::size_t whole = entries.size() / side_by_side * side_by_side;
-  for (std::size_t i = 0; i < whole; i += side_by_side) {
-    for (std::size_t c = 0; c < side_by_side; ++c) sums[c].add(entries[i + c]);
-  }
-  for (std::size_t i = whole; i < entries.size(); ++i) sums[0].add(entries[i]);
-  for (std::size_t c = 1; c < side_by_side; ++c) {
-    sums[0].all += sums[c].all;
-    sums[0].magnitudes += sums[c].magnitudes;
-  }
-  return sums[0];
-}
-
-std::vector<ColumnSum> column_sums(const Place& weight) {
-  std::vector<ColumnSum> sums(static_cast<std::size_t>(weight.receivers));
-  const std::span entries(weight.as<const float>(), static_cast<std::size_t>(weight.entries()));
-  if (weight.index) {
-    const std::vector<std::int32_t>& offsets = weight.index->offsets;
-    for (std::size_t k = 0; k < sums.size(); ++k) {
-      const auto first = static_cast<std::size_t>(offsets[k]),
-                 last = static_cast<std::size_t>(offsets[k + 1]);
-      sums[k] = sum_of(entries.subspan(first, last - first));
-    }
-  } else {
-    for (std::int64_t j = 0; j < weight.senders; ++j) {
-      const std::span row = entries.subspan(static_cast<std::size_t>(j * weight.stride), sums.size());
-      for (std::size_t k = 0; k < sums.size(); ++k) sums[k].add(row[k]);
-    }
-  }
-  return sums;
-}
-
-}  // namespace
-
-BoundGuard::Columns BoundGuard::largest_columns(const Place& weight) const {
+BoundGuard::Columns BoundGuard::largest_columns(const Place& weight) {
   Columns largest{0, 0, 0, false, false};
   for (const ColumnSum& sum : column_sums(weight)) {
     largest.largest = std::max(largest.largest, sum.magnitudes);

@@ -71,21 +71,21 @@ class BoundGuard {
   void check_advances();
   void check_updates(const std::vector<Step>& steps);
   double table_bound(SlotId slot, const Memory& memory);
-  Columns largest_columns(const Place& weight) const;
+  static Columns largest_columns(const Place& weight);
   double bound(const Term& term, const Memory& memory, bool exact);
   double bound(SlotId field, const Memory& memory, bool exact);
 
   const Plan& plan_;
-  std::vector<std::vector<Term>> terms_;    // of each fields slot: whatever it may hold
-  std::vector<std::vector<SlotId>> parts_;  // of each fields slot: the messages it is a sum of
-  std::vector<std::vector<SlotId>> held_;   // of each fields slot: sums that it may hold instead
-  std::vector<SlotId> bases_;               // of each fields slot: what lies below all that it may hold
-  std::vector<std::vector<SlotId>> sums_;   // slots that are added up together
-  std::vector<SlotId> source_;              // of q slots: the weight; of panels: the binding they come from
+  std::vector<std::vector<Term>> terms_;      // of each fields slot: whatever it may hold
+  std::vector<std::vector<SlotId>> parts_;    // of each fields slot: the messages it is a sum of
+  std::vector<std::vector<SlotId>> held_;     // of each fields slot: sums that it may hold instead
+  std::vector<SlotId> bases_;                 // of each fields slot: what lies below all that it may hold
+  std::vector<std::vector<SlotId>> sums_;     // slots that are added up together
+  std::vector<SlotId> source_;                // of q slots: the weight; of panels: the binding they come from
   std::vector<std::optional<Range>> ranges_;  // of slots of numbers that the plan makes, where it tells
   std::vector<bool> anywhere_;                // of carried slots of numbers: iterations take them elsewhere
-  std::vector<Columns> columns_;            // of weight slots
-  std::vector<double> largest_;             // of bindings
+  std::vector<Columns> columns_;              // of weight slots
+  std::vector<double> largest_;               // of bindings
   std::vector<SlotId> watched_;
   bool unknown_ = false;  // a field of unknown size: always int64
   std::int64_t checks_ = 0;

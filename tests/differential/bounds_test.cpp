@@ -138,12 +138,16 @@ TEST_CASE("fields of messages of unknown size are int64", "[differential]") {
     const std::string graph = R"(graph "g" fixed 20
 %n = input "n" : i32[]
 %r = input "r" : f32[B,3]
+%a = input "a" : f32[]
 %D = param "D" : f32[3,3]
+%one = const 1 : f32[]
+%zero = const 0 : f32[]
 )" + ops + R"(%h = to_fix %m
 %s = threshold %h {sign}
 return "h" %h, "s" %s
 )";
     const testing::Bound bound{{"n", Tensor::scalar(std::int32_t{2})},
+                               {"a", Tensor::scalar(100.0f)},
                                {"r", testing::reals({2, 3}, {1, -0.5, 0.75, 0.25, 1, -1})},
                                {"D", testing::reals({3, 3}, {10, -20, 3, 4, 50, -60, 7, 8, 9})}};
     const std::vector<TensorPtr> expected = testing::interpret(graph, bound);
@@ -157,9 +161,13 @@ return "h" %h, "s" %s
   check("%l = message %r, %D {dense} %m = message %l, %D {dense}\n");
   // Only what it starts with is an input.
   check("%c = scan %n (%x = %r) { %y = message %x, %D {dense} yield %y } %m = message %c, %D {dense}\n");
-  check(
-      "%z = zeros : fix[B,3] %c, %m = scan %n (%x = %r, %o = %r) { %y = message %x, %D {dense} yield %y, %y "
-      "}\n");
+  const auto carried = [](const std::string& sender) {
+    return "%c, %m = scan %n (%x = %r, %o = %r) { " + sender + ", %D {dense} yield %y, %y }\n";
+  };
+  check(carried("%y = message %x"));
+  check(carried("%k = affine %x, %one, %zero %y = message %k"));
+  // A factor that is bound is no constant.
+  check("%k = affine %r, %a, %zero %m = message %k, %D {dense}\n");
 }
 
 TEST_CASE("statistics count what happened", "[statistics]") {
