@@ -206,13 +206,15 @@ class StepTime {
   /// Looking for senders that differ.
   double scan_ns() const { return cycles(200 + senders(3) * panels()); }
 
+  /// The connections of a message through the sparse weight of input i, without what each column adds.
+  double column_entries(std::size_t i) const {
+    return vector_cycles(2.2 * entries(i) * panels_by_columns() * strips());
+  }
+
   /// An exact message of +-1 senders through the weight of input i, every sender.
   double whole(std::size_t i) const {
     const double d = senders(i), k = receivers(i);
-    if (by_columns(i)) {
-      const double sums = vector_cycles(2.2 * entries(i) * panels_by_columns() * strips());
-      return sums + cycles(7 * k * panels_by_columns() * strips());
-    }
+    if (by_columns(i)) return column_entries(i) + cycles(7 * k * panels_by_columns() * strips());
     if (k <= few_receivers) return vector_cycles(1.2 * d * ceil_to(k, 4) * panels() * strips());
     // Each sample adds the rows of the half of the senders that is +1; once all rows are added up.
     const double registers = ceil_to(k, panel) / floats_;
@@ -247,10 +249,7 @@ class StepTime {
 
   double real() const {
     const double k = receivers(1);
-    if (by_columns(1)) {
-      const double sums = vector_cycles(2.2 * entries(1) * panels_by_columns() * strips());
-      return sums + cycles(6.5 * k * panels() * strips());
-    }
+    if (by_columns(1)) return column_entries(1) + cycles(6.5 * k * panels() * strips());
     const double n = entries(1) * panels() * strips();
     const double fetched = 4 * entries(1) / weight_rate();
     const double numbers = 4 * senders(1) * lanes_;  // read once for every 16 receivers

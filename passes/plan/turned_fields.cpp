@@ -67,9 +67,11 @@ Plan turned(Plan plan, SlotId field) {
 }  // namespace
 
 void turn_fields_once(Plan& plan, const PlanOptions& options) {
+  const std::set<SlotId> fields = candidates(plan);
+  if (fields.empty()) return;
   const PlanSizes sizes = sizes_of(plan, options);
   double us = batch_us(plan, sizes, options.target);
-  for (const SlotId field : candidates(plan)) {
+  for (const SlotId field : fields) {
     Plan other = turned(plan, field);
     const double other_us = batch_us(other, sizes, options.target);
     if (other_us >= us) continue;
